@@ -1,0 +1,221 @@
+/* Field checks, one function a body.
+ * Runs in: every process.  Trusts: nothing.  Only exact, fixed-size structs reach these functions. */
+#include "netpriv/wire_check.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#define FIELD(f) check_field((f), sizeof(f))
+#define EMPTY_OR(f, check) (FIELD(f) && ((f)[0] == '\0' || check(f)))
+
+bool
+wire_check_target(const struct wire_target *t, unsigned verb)
+{
+	bool container = verb == CNI_ADD || verb == CNI_DEL || verb == CNI_CHECK;
+
+	if (!EMPTY_OR(t->container_id, check_container_id) || !EMPTY_OR(t->ifname, check_ifname) ||
+	    !FIELD(t->netns) || (t->netns[0] && !check_abs_path(t->netns, sizeof(t->netns))) ||
+	    !EMPTY_OR(t->pod_ns, check_dns_label) || !EMPTY_OR(t->pod_name, check_dns_subdomain) ||
+	    !EMPTY_OR(t->pod_uid, check_uid) || !EMPTY_OR(t->infra_id, check_container_id))
+		return false;
+	if (container != (t->container_id[0] != '\0') || container != (t->ifname[0] != '\0'))
+		return false;
+	return container || t->netns[0] == '\0';
+}
+
+static bool
+known_verb(unsigned verb)
+{
+	return verb >= CNI_ADD && verb < CNI_VERB_COUNT;
+}
+
+bool
+wire_check_attach(const struct msg_attach *m)
+{
+	return known_verb(m->verb) && (m->flags & ~ATTACH_NETNS_OVERRIDE) == 0 &&
+	       wire_check_target(&m->target, m->verb);
+}
+
+bool
+wire_check_result(const struct msg_result *m)
+{
+	return m->zero == 0 && FIELD(m->text);
+}
+
+bool
+wire_check_ready(const struct msg_ready *m)
+{
+	return m->role >= ROLE_NETPRIV && m->role <= ROLE_KUBE;
+}
+
+bool
+wire_check_stop(const struct msg_stop *m)
+{
+	return m->zero == 0;
+}
+
+bool
+wire_check_offer(const struct msg_offer *m)
+{
+	return known_verb(m->verb) && m->flags < OFFER_ALIAS * 2 &&
+	       wire_check_target(&m->target, m->verb);
+}
+
+bool
+wire_check_kube_bind(const struct msg_kube_bind *m)
+{
+	return EMPTY_OR(m->pod_ns, check_dns_label) && EMPTY_OR(m->pod_name, check_dns_subdomain) &&
+	       EMPTY_OR(m->pod_uid, check_uid);
+}
+
+bool
+wire_check_delegate_run(const struct msg_delegate_run *m)
+{
+	bool container = m->verb == CNI_ADD || m->verb == CNI_DEL || m->verb == CNI_CHECK;
+
+	return known_verb(m->verb) && m->zero == 0 && FIELD(m->plugin) && check_plugin(m->plugin) &&
+	       EMPTY_OR(m->ifname, check_ifname) && container == (m->ifname[0] != '\0') &&
+	       FIELD(m->mac) && check_mac(m->mac) && FIELD(m->ips) && check_ip_list(m->ips);
+}
+
+bool
+wire_check_exec_run(const struct msg_exec_run *m)
+{
+	return wire_check_delegate_run(&m->run) && m->alias <= 1 && m->deadline_ms > 0 &&
+	       wire_check_target(&m->target, m->run.verb);
+}
+
+bool
+wire_check_exec_kill(const struct msg_exec_kill *m)
+{
+	return m->target != 0;
+}
+
+bool
+wire_check_delegate_done(const struct msg_delegate_done *m)
+{
+	return m->how <= DONE_FAILED && FIELD(m->text);
+}
+
+bool
+wire_check_exec_done(const struct msg_exec_done *m)
+{
+	return wire_check_delegate_done(m);
+}
+
+bool
+wire_check_state_get(const struct msg_state_get *m)
+{
+	return m->zero == 0;
+}
+
+bool
+wire_check_state_plan(const struct msg_state_plan *m)
+{
+	return m->zero == 0;
+}
+
+bool
+wire_check_state_done(const struct msg_state_done *m)
+{
+	return m->zero == 0;
+}
+
+bool
+wire_check_state(const struct msg_state *m)
+{
+	return m->kind <= STATE_IS_DONE && m->zero == 0;
+}
+
+bool
+wire_check_conf_get(const struct msg_conf_get *m)
+{
+	return (m->net < CONF_NETS || m->net == CONF_NET_DIR) && m->index < WIRE_CONF_FILES &&
+	       EMPTY_OR(m->sub, check_network_name);
+}
+
+bool
+wire_check_conf(const struct msg_conf *m)
+{
+	return m->error <= 0 && m->zero == 0 && EMPTY_OR(m->name, check_file_name) &&
+	       FIELD(m->text);
+}
+
+bool
+wire_check_link_get(const struct msg_link_get *m)
+{
+	return FIELD(m->ifname) && check_ifname(m->ifname);
+}
+
+bool
+wire_check_link(const struct msg_link *m)
+{
+	return m->error <= 0 && FIELD(m->mac) && check_mac(m->mac);
+}
+
+/* A gateway is a unicast address: not unspecified, multicast, loopback or limited broadcast. */
+static bool
+unicast(unsigned family, const uint8_t a[16])
+{
+	static const uint8_t zero[16];
+
+	if (family == AF_INET)
+		return memcmp(a + 4, zero, 12) == 0 && a[0] != 0 && a[0] != 127 && a[0] < 224;
+	return family == AF_INET6 && memcmp(a, zero, 15) != 0 && a[0] != 0xff;
+}
+
+bool
+wire_check_route_default(const struct msg_route_default *m)
+{
+	return m->zero == 0 && FIELD(m->ifname) && check_ifname(m->ifname) &&
+	       unicast(m->family, m->gateway);
+}
+
+bool
+wire_check_gc_valid(const struct msg_gc_valid *m)
+{
+	return FIELD(m->container_id) && check_container_id(m->container_id) && FIELD(m->ifname) &&
+	       check_ifname(m->ifname);
+}
+
+bool
+wire_check_gc_sweep(const struct msg_gc_sweep *m)
+{
+	return m->zero == 0;
+}
+
+bool
+wire_check_verdict(const struct msg_verdict *m)
+{
+	return (m->flags & ~VERDICT_CLEAN) == 0 && FIELD(m->text);
+}
+
+bool
+wire_check_reply(const struct msg_reply *m)
+{
+	return m->error <= 0 && FIELD(m->text);
+}
+
+bool
+wire_check_kube_pod(const struct msg_kube_pod *m)
+{
+	return m->zero == 0;
+}
+
+bool
+wire_check_kube_nad(const struct msg_kube_nad *m)
+{
+	return FIELD(m->ns) && check_dns_label(m->ns) && FIELD(m->name) && check_dns_subdomain(m->name);
+}
+
+bool
+wire_check_kube_status(const struct msg_kube_status *m)
+{
+	return m->zero == 0;
+}
+
+bool
+wire_check_kube_reply(const struct msg_kube_reply *m)
+{
+	return m->code >= 100 && m->code < 600 && m->format <= KUBE_YAML && FIELD(m->text);
+}

@@ -1,0 +1,18 @@
+/* Field checks of the messages, one function a body: what wire_recv() calls before any handler sees a byte.
+ * Runs in: every process.  Each returns true when every field is well formed. */
+#ifndef NETPRIV_WIRE_CHECK_H
+#define NETPRIV_WIRE_CHECK_H
+
+#include <stdbool.h>
+
+#include "netpriv/wire.h"
+
+#define MSG(name, body, from, to, fds, states, once)                                               \
+	bool wire_check_##body(const struct msg_##body *m);
+#include "netpriv/wire.def"
+#undef MSG
+
+/* A target for verb: GC and STATUS name no container; the others name one, and an interface. */
+bool wire_check_target(const struct wire_target *t, unsigned verb);
+
+#endif
