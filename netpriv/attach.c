@@ -1,0 +1,472 @@
+/* The table of commands and what becomes of each.
+ * Runs in: netpriv.  Trusts: ATTACH facts only after door.c and wire_recv() checked them; of a worker nothing but that it
+ * may, or may not, do the one thing that it was started for. */
+#include "netpriv/attach.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "netpriv/journal.h"
+#include "netpriv/log.h"
+#include "netpriv/netns.h"
+#include "netpriv/owed.h"
+#include "netpriv/spool_read.h"
+#include "netpriv/util.h"
+
+#define MAX_NODE_COMMANDS 4 /* GC and STATUS at once: they hold no container */
+
+struct attach_ctx attach;
+
+static int empty_config = -1; /* "{}": what internal commands offer */
+
+struct cmd *
+attach_new(enum cmd_origin origin, int shim_fd)
+{
+	struct cmd *c = calloc(1, sizeof(*c)), **at = &attach.cmds;
+
+	if (!c)
+		return NULL;
+	c->origin = origin;
+	c->phase = CMD_NEW;
+	c->shim = WIRE_INIT(shim_fd, ROLE_NETPRIV, ROLE_SHIM);
+	c->worker = WIRE_INIT(-1, ROLE_NETPRIV, ROLE_WORKER);
+	c->config = c->netns = c->result_fd = -1;
+	while (*at)
+		at = &(*at)->next;
+	*at = c;
+	return c;
+}
+
+struct cmd *
+attach_internal(enum cmd_origin origin, const struct wire_target *t, int netns)
+{
+	struct cmd *c = attach_new(origin, -1);
+
+	if (!c) {
+		if (netns >= 0)
+			close(netns);
+		return NULL;
+	}
+	c->verb = CNI_DEL;
+	c->target = *t;
+	c->netns = netns;
+	c->phase = CMD_QUEUED;
+	c->deadline = INT64_MAX;
+	return c;
+}
+
+static void
+drop_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* Sends the result, if anybody waits for it. False when it could not be delivered. */
+static bool
+answer(struct cmd *c)
+{
+	bool ok = true;
+
+	if (c->shim.fd >= 0)
+		ok = wire_send(&c->shim, MSG_RESULT, 0, &c->result, &c->result_fd,
+			       c->result_fd >= 0) == 0;
+	else
+		ok = c->origin != CMD_SHIM;
+	wire_close(&c->shim);
+	return ok;
+}
+
+void
+attach_swept(struct cmd *gc)
+{
+	struct msg_reply r = { .value = gc->failed };
+
+	gc->state = WS_OPEN;
+	if (gc->lost || wire_send(&gc->worker, MSG_REPLY, gc->reply_to, &r, NULL, 0) < 0)
+		attach_lost(gc, "its worker does not read");
+}
+
+/* The end: a GC that waits for this command hears of it, and the spool forgets a DEL that the journal now remembers. */
+static void
+finish(struct cmd *c)
+{
+	struct cmd *gc = c->parent;
+
+	answer(c);
+	if (c->origin == CMD_SPOOL)
+		spool_remove(c->spool);
+	wire_close(&c->worker);
+	drop_fd(&c->config);
+	drop_fd(&c->netns);
+	drop_fd(&c->result_fd);
+	free(c->valid);
+	c->valid = NULL;
+	c->phase = CMD_FREE;
+	if (gc) {
+		gc->failed += c->result.code != 0;
+		if (--gc->sweeping == 0)
+			attach_swept(gc);
+	}
+}
+
+__attribute__((format(printf, 3, 0))) static void
+set_result(struct cmd *c, uint32_t code, const char *fmt, va_list ap)
+{
+	memset(&c->result, 0, sizeof(c->result));
+	c->result.code = code;
+	vsnprintf(c->result.text, sizeof(c->result.text), fmt, ap);
+	drop_fd(&c->result_fd);
+}
+
+void
+attach_refuse(struct cmd *c, uint32_t code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	set_result(c, code, fmt, ap);
+	va_end(ap);
+	finish(c);
+}
+
+/* Is the namespace that came with the request the one to work in? Sets c->cookie; gives up a namespace that DEL must not touch.
+ * Returns false when the command was refused. */
+static bool
+settle_netns(struct cmd *c)
+{
+	bool needed = c->verb == CNI_ADD || c->verb == CNI_CHECK;
+	struct journal_entry e;
+	int err;
+
+	if (c->netns < 0) {
+		if (!needed)
+			return true;
+		attach_refuse(c, CNI_ERR_NETNS, "CNI_NETNS is not a network namespace");
+		return false;
+	}
+	err = netns_cookie(c->netns, &c->cookie);
+	if (err < 0 && needed) {
+		attach_refuse(c, CNI_ERR_NETNS, "CNI_NETNS cannot be entered: %s", strerror(-err));
+		return false;
+	}
+	if (err == 0 && netns_is_host(c->cookie) && !(c->flags & ATTACH_NETNS_OVERRIDE)) {
+		if (needed) {
+			attach_refuse(c, CNI_ERR_NETNS, "CNI_NETNS is the host's own network namespace");
+			return false;
+		}
+		err = -EINVAL;
+	}
+	/* The path may have been reused since ADD: another pod's namespace is not to be touched by this pod's DEL. */
+	if (err == 0 && !needed && journal_load(&c->target, false, &e) == 0 &&
+	    e.head.cookie != c->cookie)
+		err = -ESTALE;
+	if (err < 0) {
+		log_info("DEL %s: going on without its network namespace: %s",
+			 c->target.container_id, strerror(-err));
+		drop_fd(&c->netns);
+	}
+	return true;
+}
+
+void
+attach_accept(struct cmd *c)
+{
+	struct timespec now;
+	unsigned waiting = 0;
+
+	for (struct cmd *o = attach.cmds; o; o = o->next)
+		waiting += o->phase == CMD_QUEUED && o->origin == CMD_SHIM;
+	if (attach.stopping || waiting >= attach.conf->waiting) {
+		attach_refuse(c, CNI_ERR_TRY_AGAIN, attach.stopping
+			      ? "postern is stopping; try again later"
+			      : "too many commands are waiting; try again later");
+		return;
+	}
+	if (!settle_netns(c))
+		return;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	c->began = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	c->phase = CMD_QUEUED;
+	/* A DEL gets its turn whatever it waits for: nothing may be forgotten for want of time. */
+	c->deadline = c->verb == CNI_DEL ? INT64_MAX : util_now_ms() + attach.conf->wait_ms;
+}
+
+/* Hands the command to the broker with a fresh channel, bound to this attachment. */
+static void
+offer(struct cmd *c, uint32_t verb)
+{
+	struct msg_offer m = { .verb = verb, .target = c->target };
+	struct journal_entry e;
+	int pair[2], fds[2];
+	int err = util_seqpair(pair, false);
+
+	if (err < 0) {
+		attach_refuse(c, CNI_ERR_TRY_AGAIN, "no channel: %s; try again later", strerror(-err));
+		return;
+	}
+	fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	if (c->netns >= 0)
+		m.flags |= OFFER_NETNS;
+	if (c->target.container_id[0] && journal_load(&c->target, false, &e) == 0)
+		m.flags |= OFFER_STATE;
+	if (c->shim.fd < 0)
+		m.flags |= OFFER_INTERNAL;
+	if (strncmp(c->target.netns, "/proc/", 6) == 0)
+		m.flags |= OFFER_ALIAS;
+	c->offered = m.flags;
+	c->worker = WIRE_INIT(pair[0], ROLE_NETPRIV, ROLE_WORKER);
+	c->state = WS_OPEN;
+	c->lost = false;
+	c->deadline = util_now_ms() + attach.conf->command_ms;
+	fds[0] = pair[1];
+	fds[1] = c->config >= 0 ? c->config : empty_config;
+	err = wire_send(&attach.broker, MSG_OFFER, 0, &m, fds, 2);
+	close(pair[1]);
+	if (err < 0)
+		log_fatal("broker: %s", strerror(-err));
+}
+
+static bool
+may_start(const struct cmd *c)
+{
+	bool container = c->target.container_id[0] != '\0';
+	unsigned running = 0;
+
+	for (const struct cmd *o = attach.cmds; o; o = o->next) {
+		if (o->phase != CMD_RUN && o->phase != CMD_UNDO && !(o->phase == CMD_QUEUED && container))
+			continue;
+		if (o == c)
+			continue;
+		if (o->phase != CMD_QUEUED)
+			running += container == (o->target.container_id[0] != '\0');
+		else if (o->began >= c->began)
+			continue;
+		/* One command a container at a time, in order of arrival. */
+		if (container && strcmp(o->target.container_id, c->target.container_id) == 0)
+			return false;
+	}
+	return running < (container ? attach.conf->attachments : MAX_NODE_COMMANDS);
+}
+
+void
+attach_schedule(void)
+{
+	for (struct cmd *c = attach.cmds; c; c = c->next) {
+		if (c->phase == CMD_QUEUED && may_start(c)) {
+			c->phase = CMD_RUN;
+			offer(c, c->verb);
+		}
+	}
+	for (struct cmd **at = &attach.cmds; *at;) {
+		struct cmd *c = *at;
+
+		if (c->phase != CMD_FREE || c->sweeping > 0) {
+			at = &c->next;
+			continue;
+		}
+		*at = c->next;
+		free(c);
+	}
+}
+
+/* The journal keeps the entry, and a timer will try again. */
+static void
+owe(struct cmd *c)
+{
+	int err = owed_known(&c->target) ? 0 : journal_owe(&c->target);
+
+	if (err == 0)
+		owed_add(&c->target);
+	else if (err != -ENOENT)
+		log_error("journal entry %s: %s", c->target.container_id, strerror(-err));
+}
+
+static void
+forget(struct cmd *c)
+{
+	int err = journal_remove(&c->target);
+
+	if (err < 0)
+		log_error("journal entry %s: %s", c->target.container_id, strerror(-err));
+	owed_remove(&c->target);
+}
+
+/* A second worker DELs what the journal says that this command set up; then the shim gets its answer. */
+static void
+undo(struct cmd *c)
+{
+	wire_close(&c->worker);
+	c->phase = CMD_UNDO;
+	offer(c, CNI_DEL);
+}
+
+void
+attach_verdict(struct cmd *c, const struct msg_verdict *v, int text_fd)
+{
+	bool clean = v->flags & VERDICT_CLEAN;
+
+	c->state = WS_DONE;
+	if (c->phase == CMD_RUN) {
+		c->result.code = v->code;
+		memcpy(c->result.text, v->text, sizeof(c->result.text));
+		c->result_fd = text_fd;
+	} else if (text_fd >= 0) {
+		close(text_fd);
+	}
+	if (c->phase == CMD_UNDO || c->verb == CNI_DEL) {
+		if (clean)
+			forget(c);
+		else
+			owe(c);
+		/* A sweep counts what is still owed. */
+		if (c->origin == CMD_SWEEP && !clean)
+			c->result.code = CNI_ERR_INTERNAL;
+	} else if (c->verb == CNI_ADD && v->code != 0 && c->planned) {
+		if (clean)
+			forget(c);
+		else
+			owe(c);
+	} else if (c->verb == CNI_ADD && v->code == 0) {
+		if (!c->done) {
+			attach_lost(c, "its worker reported success without results");
+			return;
+		}
+		/* An ADD that nobody heard of must not stay. */
+		if (!answer(c)) {
+			undo(c);
+			return;
+		}
+	}
+	finish(c);
+}
+
+void
+attach_lost(struct cmd *c, const char *why)
+{
+	if (c->phase != CMD_RUN && c->phase != CMD_UNDO)
+		return;
+	wire_close(&c->worker);
+	if (c->exec && !c->lost) {
+		/* Undoing must not race with the delegate: first it has to be gone. */
+		struct msg_exec_kill kill = { .target = c->exec };
+
+		if (wire_send(&attach.exec, MSG_EXEC_KILL, 0, &kill, NULL, 0) < 0)
+			log_fatal("exec: cannot be reached");
+	}
+	if (!c->lost)
+		log_error("%s %s %s: %s", cni_verb_name(c->phase == CMD_UNDO ? CNI_DEL : c->verb),
+			  c->target.container_id, c->target.ifname, why);
+	c->lost = true;
+	if (c->phase == CMD_RUN && c->result.code == 0) {
+		c->result = (struct msg_result){ .code = CNI_ERR_TRY_AGAIN };
+		drop_fd(&c->result_fd);
+		snprintf(c->result.text, sizeof(c->result.text), "%s was given up: %s; try again later",
+			 cni_verb_name(c->verb), why);
+	}
+	if (c->exec || c->sweeping)
+		return;
+	if (c->phase == CMD_RUN && c->verb == CNI_ADD && c->planned) {
+		undo(c);
+		return;
+	}
+	if (c->phase == CMD_UNDO || c->verb == CNI_DEL)
+		owe(c);
+	if (c->verb == CNI_DEL) /* owed, not refused: DEL never blocks a pod's deletion */
+		c->result = (struct msg_result){ .code = c->origin == CMD_SWEEP ? CNI_ERR_INTERNAL : 0 };
+	finish(c);
+}
+
+void
+attach_hangup(struct cmd *c)
+{
+	wire_close(&c->shim);
+	if (c->phase == CMD_NEW || (c->phase == CMD_QUEUED && c->verb != CNI_DEL))
+		finish(c);
+}
+
+void
+attach_exec_done(uint64_t serial, const struct msg_exec_done *done)
+{
+	for (struct cmd *c = attach.cmds; c; c = c->next) {
+		if (c->exec != serial || c->phase == CMD_FREE)
+			continue;
+		c->exec = 0;
+		if (c->lost) {
+			attach_lost(c, "delegate ended");
+			return;
+		}
+		c->state = c->planned ? WS_PLANNED : WS_OPEN;
+		if (wire_send(&c->worker, MSG_DELEGATE_DONE, c->reply_to, done, NULL, 0) < 0)
+			attach_lost(c, "its worker does not read");
+		return;
+	}
+}
+
+int
+attach_tick(void)
+{
+	int64_t now = util_now_ms(), next = owed_tick(now);
+
+	for (struct cmd *c = attach.cmds; c; c = c->next) {
+		if (c->phase == CMD_FREE || c->lost)
+			continue;
+		if (c->deadline <= now) {
+			if (c->phase == CMD_QUEUED)
+				attach_refuse(c, CNI_ERR_TRY_AGAIN,
+					      "no turn within %u ms; try again later",
+					      attach.conf->wait_ms);
+			else if (c->phase == CMD_NEW)
+				attach_hangup(c);
+			else
+				attach_lost(c, "the command's deadline has passed");
+		} else if (c->deadline < next) {
+			next = c->deadline;
+		}
+	}
+	attach_schedule();
+	if (next == INT64_MAX)
+		return -1;
+	return next - now > 60000 ? 60000 : next <= now ? 0 : (int)(next - now);
+}
+
+void
+attach_stop(void)
+{
+	attach.stopping = true;
+	for (struct cmd *c = attach.cmds; c; c = c->next) {
+		if (c->phase == CMD_NEW || (c->phase == CMD_QUEUED && c->origin == CMD_SHIM))
+			attach_refuse(c, CNI_ERR_TRY_AGAIN, "postern is stopping; try again later");
+		else if (c->phase == CMD_QUEUED)
+			c->phase = CMD_FREE; /* the journal, or the spool, remembers it */
+	}
+}
+
+static void
+recover_entry(const struct journal_entry *e, void *arg)
+{
+	int netns = -1;
+
+	(void)arg;
+	if (e->kind == STATE_IS_DONE && !e->owed && !e->stale)
+		return;
+	log_warn("journal: %s %s is %s; undoing it", e->head.target.container_id,
+		 e->head.target.ifname,
+		 e->stale ? "of an earlier boot" : e->owed ? "half undone" : "half done");
+	if (!e->stale && e->head.target.netns[0])
+		netns = netns_reopen(e->head.target.netns, e->head.cookie);
+	attach_internal(CMD_BOOT, &e->head.target, netns < 0 ? -1 : netns);
+}
+
+void
+attach_recover(void)
+{
+	empty_config = util_sealed_memfd("config", "{}", 2);
+	if (empty_config < 0)
+		log_fatal("memfd: %s", strerror(-empty_config));
+	spool_replay();
+	journal_each(recover_entry, NULL);
+}

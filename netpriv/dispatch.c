@@ -1,0 +1,307 @@
+/* The operations behind the wall. Each op_x() answers priv_x() of broker/priv.c.
+ * Runs in: netpriv.  Trusts: the fields of struct cmd, which it set itself; of a message only what wire_recv() checked.
+ *
+ * Which operation a command may use at all is the table below; in which state, wire.def says. Every operation acts on the
+ * attachment that the channel is bound to: there is no field by which a worker could name another one. */
+#include "netpriv/dispatch.h"
+
+#include <stdio.h>
+
+#include "netpriv/confdir.h"
+#include "netpriv/journal.h"
+#include "netpriv/log.h"
+#include "netpriv/route.h"
+#include "netpriv/util.h"
+
+#define MAX_VALID 65536 /* attachments that one GC may name */
+
+static uint64_t exec_serial;
+
+/* The verb that the worker serves: a command that is being undone is a DEL to its second worker. */
+static uint32_t
+served_verb(const struct cmd *c)
+{
+	return c->phase == CMD_UNDO ? CNI_DEL : c->verb;
+}
+
+#define BIT(x) (1u << (x))
+static const struct {
+	uint32_t verbs;
+	bool needs_netns;
+	bool needs_state; /* an entry that this command, or an earlier one, journalled */
+} allowed[MSG_COUNT] = {
+	[MSG_STATE_GET] = { BIT(CNI_ADD) | BIT(CNI_DEL) | BIT(CNI_CHECK), false, false },
+	[MSG_STATE_PLAN] = { BIT(CNI_ADD), true, false },
+	[MSG_STATE_DONE] = { BIT(CNI_ADD), true, true },
+	[MSG_CONF_GET] = { BIT(CNI_ADD) | BIT(CNI_GC) | BIT(CNI_STATUS), false, false },
+	[MSG_LINK_GET] = { BIT(CNI_ADD) | BIT(CNI_CHECK), true, false },
+	[MSG_DELEGATE_RUN] = { ~0u, false, false }, /* op_delegate_run() has more to ask */
+	[MSG_ROUTE_DEFAULT] = { BIT(CNI_ADD), true, true },
+	[MSG_GC_VALID] = { BIT(CNI_GC), false, false },
+	[MSG_GC_SWEEP] = { BIT(CNI_GC), false, false },
+	[MSG_VERDICT] = { ~0u, false, false },
+};
+
+static bool
+has_state(const struct cmd *c)
+{
+	return c->planned || (c->offered & OFFER_STATE);
+}
+
+static void
+answer(struct cmd *c, enum msg_type type, const void *body, int fd)
+{
+	if (wire_send(&c->worker, type, c->reply_to, body, &fd, fd >= 0) < 0)
+		attach_lost(c, "its worker does not read");
+	if (fd >= 0)
+		close(fd);
+}
+
+static void
+reply(struct cmd *c, int err, const char *what)
+{
+	struct msg_reply r = { .error = err };
+
+	if (err < 0)
+		snprintf(r.text, sizeof(r.text), "%s: %s", what, strerror(-err));
+	answer(c, MSG_REPLY, &r, -1);
+}
+
+/* Safe: gives back what was journalled for this very attachment. An entry that cannot be read must not look like none. */
+static void
+op_state_get(struct cmd *c)
+{
+	struct msg_state s = { .kind = STATE_NONE };
+	struct journal_entry e;
+	int err = journal_load(&c->target, true, &e);
+
+	if (err < 0 && err != -ENOENT && err != -EBADMSG) {
+		attach_lost(c, strerror(-err));
+		return;
+	}
+	if (err == 0)
+		s.kind = e.kind;
+	answer(c, MSG_STATE, &s, err == 0 ? e.blob : -1);
+}
+
+/* Safe: the bytes go into a file named after this attachment, and come back only to a worker of the same attachment; their size is
+ * bounded by the wire; an existing entry is never replaced. */
+static void
+op_state_plan(struct cmd *c, int blob)
+{
+	struct journal_head head = { .target = c->target, .cookie = c->cookie };
+	int err = journal_plan(&head, blob);
+
+	if (err == 0) {
+		c->planned = true;
+		c->state = WS_PLANNED;
+	}
+	reply(c, err, "journal");
+}
+
+/* Safe: as op_state_plan(); adds to the entry that this command made. */
+static void
+op_state_done(struct cmd *c, int blob)
+{
+	int err = journal_done(&c->target, blob);
+
+	c->done = err == 0;
+	reply(c, err, "journal");
+}
+
+/* Safe: the place comes from the node's configuration, the file by number; symbolic links stay beneath the place. */
+static void
+op_conf_get(struct cmd *c, const struct msg_conf_get *m)
+{
+	struct msg_conf r;
+	int fd = confdir_get(attach.conf, m, &r);
+
+	answer(c, MSG_CONF, &r, fd);
+}
+
+/* Safe: reads one link of the pod's own namespace. */
+static void
+op_link_get(struct cmd *c, const struct msg_link_get *m)
+{
+	struct msg_link r = { 0 };
+	char text[WIRE_TEXT];
+
+	r.error = route_link(c->netns, m->ifname, &r, text, sizeof(text));
+	if (r.error < 0 && r.error != -ENODEV)
+		log_warn("%s: %s", c->target.container_id, text);
+	answer(c, MSG_LINK, &r, -1);
+}
+
+/* Safe: changes default routes inside the pinned namespace of this pod only, which is never the host's; the message to the kernel is
+ * built here from a checked unicast address and a checked name, and marked as ours. */
+static void
+op_route_default(struct cmd *c, const struct msg_route_default *m)
+{
+	struct msg_reply r = { 0 };
+
+	r.error = route_default(c->netns, m, r.text, sizeof(r.text));
+	answer(c, MSG_REPLY, &r, -1);
+}
+
+/* May this command run a delegate with verb? ADD runs ADD, and DEL to roll back, but only what it journalled first. */
+static bool
+may_run(const struct cmd *c, uint32_t verb)
+{
+	switch (served_verb(c)) {
+	case CNI_ADD:
+		return c->planned && (verb == CNI_ADD || verb == CNI_DEL);
+	case CNI_DEL:
+	case CNI_CHECK:
+		return verb == served_verb(c) && has_state(c);
+	default:
+		return verb == c->verb;
+	}
+}
+
+/* Safe: starts a binary that the node's table names, found by exec beneath a directory held since start, with an environment that
+ * exec builds from facts which the shim sent and this process checked. The worker chooses the plugin among the allowed ones, its
+ * configuration (which is what that plugin can do: see SECURITY.md, the residual), an interface name, and two lists of addresses. */
+static void
+op_delegate_run(struct cmd *c, const struct msg_delegate_run *m, const int fds[3])
+{
+	struct msg_exec_run run = { .run = *m, .target = c->target };
+	struct msg_delegate_done failed = { .how = DONE_FAILED, .status = EPERM };
+	int pass[WIRE_MAX_FDS] = { fds[0], fds[1], fds[2], c->netns };
+	int64_t left = c->deadline - util_now_ms();
+	const char *sha256;
+	uint64_t caps;
+
+	if (!may_run(c, m->verb) || ((m->verb == CNI_ADD || m->verb == CNI_CHECK) && c->netns < 0)) {
+		attach_lost(c, "its worker asked for a delegate out of turn");
+		return;
+	}
+	if (!conf_plugin(attach.conf, m->plugin, &caps, &run.deadline_ms, &sha256)) {
+		snprintf(failed.text, sizeof(failed.text),
+			 "plugin \"%s\" is not allowed on this node: add it to \"plugins\" in the node configuration",
+			 m->plugin);
+		answer(c, MSG_DELEGATE_DONE, &failed, -1);
+		return;
+	}
+	run.alias = (c->offered & OFFER_ALIAS) != 0;
+	if (left < (int64_t)run.deadline_ms)
+		run.deadline_ms = left < 1 ? 1 : (uint32_t)left;
+	if (wire_send(&attach.exec, MSG_EXEC_RUN, ++exec_serial, &run, pass, c->netns >= 0 ? 4 : 3) < 0)
+		log_fatal("exec: cannot be reached");
+	c->exec = exec_serial;
+	c->state = WS_BUSY;
+}
+
+/* Safe: a list in memory, bounded. */
+static void
+op_gc_valid(struct cmd *c, const struct msg_gc_valid *m)
+{
+	if (c->n_valid == MAX_VALID) {
+		attach_lost(c, "too many valid attachments");
+		return;
+	}
+	if ((c->n_valid & (c->n_valid + 1)) == 0 || !c->valid) {
+		struct msg_gc_valid *more =
+		    reallocarray(c->valid, c->n_valid ? (c->n_valid + 1) * 2 : 1, sizeof(*more));
+
+		if (!more) {
+			attach_lost(c, "out of memory");
+			return;
+		}
+		c->valid = more;
+	}
+	c->valid[c->n_valid++] = *m;
+}
+
+static void
+sweep_entry(const struct journal_entry *e, void *arg)
+{
+	struct cmd *c = arg, *del;
+
+	if (!e->stale && e->head.time >= c->began)
+		return;
+	for (size_t i = 0; i < c->n_valid; i++)
+		if (strcmp(c->valid[i].container_id, e->head.target.container_id) == 0 &&
+		    strcmp(c->valid[i].ifname, e->head.target.ifname) == 0)
+			return;
+	log_info("GC: %s %s is not valid any more", e->head.target.container_id,
+		 e->head.target.ifname);
+	del = attach_internal(CMD_SWEEP, &e->head.target, -1);
+	if (del) {
+		del->parent = c;
+		c->sweeping++;
+	} else {
+		c->failed++;
+	}
+}
+
+/* Safe: which attachments there are comes from the journal, which of them may stay from the runtime's list; a lying worker can undo
+ * attachments of pods on this node, as any GC can. Entries younger than this GC are left alone. */
+static void
+op_gc_sweep(struct cmd *c)
+{
+	c->state = WS_BUSY;
+	journal_each(sweep_entry, c);
+	if (c->sweeping == 0)
+		attach_swept(c);
+}
+
+static void
+dispatch(struct cmd *c, struct wire_msg *m)
+{
+	switch ((enum msg_type)m->head.type) {
+	case MSG_STATE_GET:
+		op_state_get(c);
+		break;
+	case MSG_STATE_PLAN:
+		op_state_plan(c, m->fds[0]);
+		break;
+	case MSG_STATE_DONE:
+		op_state_done(c, m->fds[0]);
+		break;
+	case MSG_CONF_GET:
+		op_conf_get(c, &m->body.conf_get);
+		break;
+	case MSG_LINK_GET:
+		op_link_get(c, &m->body.link_get);
+		break;
+	case MSG_DELEGATE_RUN:
+		op_delegate_run(c, &m->body.delegate_run, m->fds);
+		break;
+	case MSG_ROUTE_DEFAULT:
+		op_route_default(c, &m->body.route_default);
+		break;
+	case MSG_GC_VALID:
+		op_gc_valid(c, &m->body.gc_valid);
+		break;
+	case MSG_GC_SWEEP:
+		op_gc_sweep(c);
+		break;
+	case MSG_VERDICT:
+		attach_verdict(c, &m->body.verdict, util_take_fd(&m->fds[0]));
+		break;
+	default:
+		attach_lost(c, "its worker sent what no worker may");
+	}
+}
+
+void
+dispatch_worker(struct cmd *c)
+{
+	cleanup_msg struct wire_msg m;
+	int err = wire_recv(&c->worker, c->state, &m);
+
+	if (err == -EAGAIN)
+		return;
+	if (err <= 0) {
+		if (c->state != WS_DONE)
+			attach_lost(c, err == 0 ? "its worker ended" : "its worker broke the protocol");
+		return;
+	}
+	c->reply_to = m.head.serial;
+	if (!(allowed[m.head.type].verbs & BIT(served_verb(c))) ||
+	    (allowed[m.head.type].needs_netns && c->netns < 0) ||
+	    (allowed[m.head.type].needs_state && !has_state(c)))
+		attach_lost(c, "its worker asked for what this command may not do");
+	else
+		dispatch(c, &m);
+}

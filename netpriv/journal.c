@@ -1,0 +1,273 @@
+/* The journal's files.
+ * Runs in: netpriv.  Trusts: the directory, which only root can write to; checksums tell torn records. */
+#include "netpriv/journal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "netpriv/log.h"
+#include "netpriv/util.h"
+#include "netpriv/wire_check.h"
+
+#define RECORD_MAGIC 0x504a524eu /* "PJRN" */
+
+enum record_kind { RECORD_HEAD = 1, RECORD_PLAN, RECORD_DONE, RECORD_OWED };
+
+struct record {
+	uint32_t magic;
+	uint32_t kind;
+	uint64_t length;
+	uint64_t sum;
+};
+
+/* "<container id>:<interface>" */
+#define NAME_SIZE (WIRE_ID + 16 + 1)
+
+static int dir = -1;
+static char boot_id[JOURNAL_BOOT];
+
+void
+journal_init(int dirfd)
+{
+	cleanup_close int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -errno : util_read_full(fd, boot_id, sizeof(boot_id) - 1);
+
+	if (n < 36)
+		log_fatal("/proc/sys/kernel/random/boot_id: cannot be read");
+	boot_id[36] = '\0';
+	dir = dirfd;
+}
+
+static void
+name_entry(char name[NAME_SIZE], const struct wire_target *t)
+{
+	snprintf(name, NAME_SIZE, "%s:%s", t->container_id, t->ifname);
+}
+
+/* FNV-1a: it has to tell a torn record from a whole one, no more. */
+static uint64_t
+checksum(uint32_t kind, const void *buf, size_t len)
+{
+	uint64_t h = 14695981039346656037ull ^ kind;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ ((const unsigned char *)buf)[i]) * 1099511628211ull;
+	return h;
+}
+
+static int
+write_record(int fd, enum record_kind kind, const void *buf, size_t len)
+{
+	struct record r = { RECORD_MAGIC, (uint32_t)kind, len, checksum(kind, buf, len) };
+	int err = util_write_all(fd, &r, sizeof(r));
+
+	return err < 0 ? err : util_write_all(fd, buf, len);
+}
+
+static int
+write_blob(int fd, enum record_kind kind, int blob)
+{
+	void *map;
+	size_t len;
+	int err = util_map_memfd(blob, WIRE_MEMFD_MAX, &map, &len);
+
+	if (err < 0)
+		return err;
+	err = write_record(fd, kind, map, len);
+	if (map)
+		munmap(map, len);
+	return err;
+}
+
+int
+journal_plan(struct journal_head *head, int blob)
+{
+	cleanup_close int fd = -1;
+	struct timespec now;
+	char name[NAME_SIZE];
+	int err;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	head->time = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	memcpy(head->boot, boot_id, sizeof(head->boot));
+	name_entry(name, &head->target);
+	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	err = write_record(fd, RECORD_HEAD, head, sizeof(*head));
+	if (err == 0)
+		err = write_blob(fd, RECORD_PLAN, blob);
+	if (err == 0 && (fsync(fd) < 0 || fsync(dir) < 0))
+		err = -errno;
+	if (err < 0)
+		unlinkat(dir, name, 0);
+	return err;
+}
+
+static int
+open_append(const struct wire_target *t)
+{
+	char name[NAME_SIZE];
+	int fd;
+
+	name_entry(name, t);
+	fd = openat(dir, name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? -errno : fd;
+}
+
+int
+journal_done(const struct wire_target *t, int blob)
+{
+	cleanup_close int fd = open_append(t);
+	struct stat before;
+	int err;
+
+	if (fd < 0 || fstat(fd, &before) < 0)
+		return fd < 0 ? fd : -errno;
+	err = write_blob(fd, RECORD_DONE, blob);
+	/* A full disk must not leave half a record, which would hide those written after it. */
+	if (err < 0 && ftruncate(fd, before.st_size) < 0)
+		log_error("journal entry %s: %s", t->container_id, strerror(errno));
+	return err;
+}
+
+int
+journal_owe(const struct wire_target *t)
+{
+	cleanup_close int fd = open_append(t);
+
+	return fd < 0 ? fd : write_record(fd, RECORD_OWED, "", 0);
+}
+
+int
+journal_remove(const struct wire_target *t)
+{
+	char name[NAME_SIZE];
+
+	name_entry(name, t);
+	return unlinkat(dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* The record at *pos of a mapped file, if it is whole; moves *pos behind it. */
+static const struct record *
+next_record(const char *map, size_t len, size_t *pos, const char **body)
+{
+	struct record r;
+	const char *at = map + *pos;
+
+	if (len - *pos < sizeof(r))
+		return NULL;
+	memcpy(&r, at, sizeof(r));
+	if (r.magic != RECORD_MAGIC || r.length > len - *pos - sizeof(r) ||
+	    r.sum != checksum(r.kind, at + sizeof(r), r.length))
+		return NULL;
+	*body = at + sizeof(r);
+	*pos += sizeof(r) + r.length;
+	return (const void *)at;
+}
+
+static int
+parse_entry(const char *map, size_t len, bool blob, struct journal_entry *e)
+{
+	const char *body, *newest = NULL;
+	const struct record *p;
+	struct record r;
+	size_t pos = 0, newest_len = 0;
+
+	p = next_record(map, len, &pos, &body);
+	if (!p)
+		return -EBADMSG;
+	memcpy(&r, p, sizeof(r));
+	if (r.kind != RECORD_HEAD || r.length != sizeof(e->head))
+		return -EBADMSG;
+	memcpy(&e->head, body, sizeof(e->head));
+	if (!wire_check_target(&e->head.target, CNI_DEL) || !check_field(e->head.boot, JOURNAL_BOOT))
+		return -EBADMSG;
+	while ((p = next_record(map, len, &pos, &body)) != NULL) {
+		memcpy(&r, p, sizeof(r));
+		if (r.kind == RECORD_OWED) {
+			e->owed = true;
+			continue;
+		}
+		e->kind = r.kind == RECORD_PLAN ? STATE_IS_PLAN : STATE_IS_DONE;
+		newest = body;
+		newest_len = r.length;
+	}
+	if (!newest)
+		return -EBADMSG;
+	e->stale = strcmp(e->head.boot, boot_id) != 0;
+	if (blob) {
+		e->blob = util_sealed_memfd("journal", newest, newest_len);
+		return e->blob < 0 ? e->blob : 0;
+	}
+	return 0;
+}
+
+static int
+load_name(const char *name, bool blob, struct journal_entry *e)
+{
+	cleanup_close int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	void *map;
+	size_t len;
+	int err;
+
+	memset(e, 0, sizeof(*e));
+	e->blob = -1;
+	if (fd < 0)
+		return -errno;
+	err = util_map_memfd(fd, 3 * WIRE_MEMFD_MAX, &map, &len);
+	if (err < 0)
+		return err;
+	if (!map)
+		return -EBADMSG;
+	err = parse_entry(map, len, blob, e);
+	munmap(map, len);
+	return err;
+}
+
+int
+journal_load(const struct wire_target *t, bool blob, struct journal_entry *e)
+{
+	char name[NAME_SIZE];
+	int err;
+
+	name_entry(name, t);
+	err = load_name(name, blob, e);
+	if (err == 0 && (strcmp(e->head.target.container_id, t->container_id) != 0 ||
+			 strcmp(e->head.target.ifname, t->ifname) != 0))
+		err = -EBADMSG;
+	return err;
+}
+
+void
+journal_each(void (*fn)(const struct journal_entry *, void *), void *arg)
+{
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+
+	if (!d)
+		log_fatal("journal: %s", strerror(errno));
+	while ((de = readdir(d)) != NULL) {
+		struct journal_entry e;
+		int err;
+
+		if (de->d_name[0] == '.')
+			continue;
+		err = load_name(de->d_name, false, &e);
+		if (err == 0) {
+			fn(&e, arg);
+		} else if (err == -EBADMSG) {
+			/* The plan is on the disk before any delegate starts: a torn one stands for nothing. */
+			log_warn("journal entry %s: torn before anything was set up; removed", de->d_name);
+			unlinkat(dir, de->d_name, 0);
+		} else {
+			log_error("journal entry %s: %s", de->d_name, strerror(-err));
+		}
+	}
+	closedir(d);
+}

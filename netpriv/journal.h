@@ -1,0 +1,54 @@
+/* The journal: one file an attachment, <cniDir>/journal/<container id>:<interface>, of checksummed records: what was going to
+ * be set up (before it is), what came of it, and whether its undoing is owed. ':' is in neither name, so names are unambiguous.
+ * The first record is on the disk before journal_plan() returns; later ones need not be: after a power loss
+ * everything of an earlier boot is undone anyway.
+ * Runs in: netpriv. Blobs are bytes to it. */
+#ifndef NETPRIV_JOURNAL_H
+#define NETPRIV_JOURNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "netpriv/wire.h"
+
+#define JOURNAL_BOOT 40
+
+/* What netpriv itself knows of the attachment. */
+struct journal_head {
+	struct wire_target target;
+	uint64_t cookie; /* of the network namespace, 0 = none */
+	uint64_t time;   /* CLOCK_BOOTTIME, nanoseconds, at journal_plan() */
+	char boot[JOURNAL_BOOT]; /* boot id of that moment */
+};
+
+struct journal_entry {
+	struct journal_head head;
+	unsigned kind;  /* STATE_IS_PLAN or STATE_IS_DONE: which blob is the newest whole one */
+	bool owed;      /* undoing it was begun and did not finish */
+	bool stale;     /* journalled before this boot */
+	int blob;       /* sealed memfd, the caller's; -1 unless asked for */
+};
+
+/* dirfd: the journal directory, kept. Reads the boot id; ends the process on failure. */
+void journal_init(int dirfd);
+
+/* Makes the entry: head (time and boot are filled in here) and the plan in memfd blob. -EEXIST when there is one. */
+int journal_plan(struct journal_head *head, int blob);
+
+/* Adds the results. 0 or -errno. */
+int journal_done(const struct wire_target *t, int blob);
+
+/* Marks the entry as owed. 0 or -errno; -ENOENT when there is none. */
+int journal_owe(const struct wire_target *t);
+
+/* Reads the entry. 0, -ENOENT, or -EBADMSG when it is torn: no whole plan, so nothing was started (e->head is
+ * valid only on 0). */
+int journal_load(const struct wire_target *t, bool blob, struct journal_entry *e);
+
+/* Forgets it. 0 or -errno; one that is not there is fine. */
+int journal_remove(const struct wire_target *t);
+
+/* Calls fn for every entry that can be read; torn ones are removed, and said so. */
+void journal_each(void (*fn)(const struct journal_entry *, void *), void *arg);
+
+#endif
