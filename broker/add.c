@@ -1,0 +1,207 @@
+/* ADD: every network that the pod asks for, or none. Nothing runs before it is journalled; whatever fails afterwards, what was
+ * started is undone, last one first.
+ * Runs in: worker.  Trusts: conf and the offer; not the configuration, the pod, the NADs or a plugin. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/json.h"
+#include "broker/plan.h"
+#include "broker/priv.h"
+#include "broker/result.h"
+#include "broker/run.h"
+#include "broker/verbs.h"
+#include "netpriv/log.h"
+#include "netpriv/util.h"
+
+struct add {
+	const struct conf *conf;
+	const struct msg_offer *offer;
+	const struct netconf *nc;
+	struct pod pod;
+	struct delegate_list l;
+	size_t started;		       /* networks whose ADD was begun */
+	const struct delegate *failed; /* the network that an error is about, or NULL */
+	struct cnierr *e;
+};
+
+static int
+find_pod(struct add *a)
+{
+	const struct wire_target *t = &a->offer->target;
+	bool named = t->pod_ns[0] && t->pod_name[0];
+	cleanup_json json_t *manifest = NULL;
+	char where[512] = "";
+
+	if (!named && !a->conf->unknown_pods)
+		return cnierr_set(a->e, CNI_ERR_ENV,
+				  "required CNI variable missing. pod name: %s; pod namespace: %s",
+				  t->pod_name, t->pod_ns);
+	if (named)
+		manifest = kube_get_pod(where, a->e);
+	if (a->e->code)
+		return -1;
+	if (manifest)
+		return pod_parse(manifest, t, &a->pod, a->e);
+	if (!a->conf->unknown_pods)
+		return cnierr_set(a->e, CNI_ERR_INTERNAL, "pod %s/%s not found: %s", t->pod_ns,
+				  t->pod_name, where);
+	log_info("pod %s/%s is not known: it gets the cluster network alone", t->pod_ns,
+		 t->pod_name);
+	util_copy(a->pod.ns, sizeof(a->pod.ns), t->pod_ns);
+	util_copy(a->pod.name, sizeof(a->pod.name), t->pod_name);
+	return 0;
+}
+
+static int
+check_links(struct add *a)
+{
+	for (size_t i = 0; i < a->l.n; i++) {
+		const struct delegate *d = &a->l.e[i];
+		int found = priv_link_get(d->ifname, a->e);
+
+		a->failed = d;
+		if (found < 0)
+			return -1;
+		if (found > 0)
+			return cnierr_set(
+			    a->e, CNI_ERR_INTERNAL,
+			    "interface \"%s\" for network \"%s\" is already in the pod", d->ifname,
+			    d->net);
+	}
+	a->failed = NULL;
+	return 0;
+}
+
+/* What could not be read back could not be undone, so it is tried before anything depends on it. */
+static char *
+make_plan(struct add *a, size_t *len)
+{
+	char *text = plan_text(&a->l, &a->offer->target);
+	struct delegate_list back = { 0 };
+
+	*len = text ? strlen(text) : 0;
+	if (!text) {
+		cnierr_set(a->e, CNI_ERR_INTERNAL, "out of memory for the journal entry");
+	} else if (plan_read(text, *len, &back, a->e)) {
+		cnierr_prefix(a->e, "these networks cannot be journalled");
+		free(text);
+		text = NULL;
+	}
+	delegate_list_clear(&back);
+	return text;
+}
+
+static int
+write_plan(struct add *a)
+{
+	size_t len;
+	cleanup_free char *text = make_plan(a, &len);
+
+	return text ? priv_state_plan(text, len, a->e) : -1;
+}
+
+static int
+write_results(struct add *a)
+{
+	size_t len;
+	cleanup_free char *text = make_plan(a, &len);
+
+	return text ? priv_state_done(text, len, a->e) : -1;
+}
+
+static int
+prepare(struct add *a)
+{
+	if (a->offer->flags & OFFER_STATE)
+		return cnierr_set(a->e, CNI_ERR_INTERNAL,
+				  "container %s already has its networks attached at interface "
+				  "\"%s\": DEL it first",
+				  a->offer->target.container_id, a->offer->target.ifname);
+	if (find_pod(a) ||
+	    delegates_build(a->conf, a->nc, &a->offer->target, &a->pod, &verbs_source, &a->l, a->e))
+		return -1;
+	return check_links(a) || write_plan(a) ? -1 : 0;
+}
+
+static int
+add_networks(struct add *a)
+{
+	for (size_t i = 0; i < a->l.n; i++) {
+		a->started = i + 1;
+		a->failed = &a->l.e[i];
+		if (run_network(&a->l.e[i], CNI_ADD, a->offer, NULL, a->e))
+			return -1;
+	}
+	a->failed = NULL;
+	return 0;
+}
+
+/* After all networks are up, since each of them may bring default routes of its own. */
+static int
+set_routes(struct add *a)
+{
+	for (size_t i = 0; i < a->l.n; i++) {
+		const struct delegate *d = &a->l.e[i];
+		json_t *gateway;
+		size_t k;
+
+		a->failed = d;
+		json_array_foreach(d->default_route, k, gateway)
+			if (priv_route_default(d->ifname, json_string_value(gateway), a->e))
+				return cnierr_prefix(a->e, "network \"%s\": default-route", d->net);
+	}
+	a->failed = NULL;
+	return 0;
+}
+
+static int
+publish_status(struct add *a)
+{
+	cleanup_free char *text = a->pod.known ? status_text(&a->l, a->e) : NULL;
+
+	return text ? kube_put_status(text, a->e) : a->e->code ? -1 : 0;
+}
+
+/* The cluster network's result, for the runtime. */
+static char *
+answer(struct add *a)
+{
+	cleanup_json json_t *result = result_convert(a->l.e[0].result, a->nc->version, a->e);
+	char *text = result ? result_text(result) : NULL;
+
+	if (!text)
+		cnierr_set(a->e, CNI_ERR_INTERNAL, "out of memory for the result");
+	return text;
+}
+
+static void
+prefix_pod(struct add *a)
+{
+	const struct wire_target *t = &a->offer->target;
+
+	if (a->failed)
+		cnierr_prefix(a->e, "[%s/%s/%s:%s]", t->pod_ns, t->pod_name, t->pod_uid,
+			      a->failed->net);
+	else
+		cnierr_prefix(a->e, "[%s/%s/%s]", t->pod_ns, t->pod_name, t->pod_uid);
+}
+
+void
+add_run(const struct conf *conf, const struct msg_offer *offer, const struct netconf *nc,
+	struct verdict *v)
+{
+	struct add a = { .conf = conf, .offer = offer, .nc = nc, .e = &v->e };
+
+	/* The status before the results: an entry that says "done" is of a pod whose ADD succeeded. */
+	if (prepare(&a) == 0 && add_networks(&a) == 0 && set_routes(&a) == 0 &&
+	    (v->text = answer(&a)) != NULL && publish_status(&a) == 0)
+		write_results(&a);
+	if (v->e.code) {
+		prefix_pod(&a);
+		if (a.started)
+			v->clean = verbs_undo(&a.l, a.started, offer, v->note);
+	}
+	delegate_list_clear(&a.l);
+	pod_clear(&a.pod);
+}

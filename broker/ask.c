@@ -1,0 +1,112 @@
+/* The worker's questions to kube, which fetches bytes; they are parsed here.
+ * Runs in: worker.  Trusts: nothing that kube or the API says. */
+#include "broker/priv.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "broker/json.h"
+#include "netpriv/log.h"
+#include "netpriv/util.h"
+
+#define WHERE 512
+#define NO_MSG                                                                                     \
+	{                                                                                          \
+		.fds = { -1, -1, -1, -1 }                                                          \
+	}
+
+static struct wire channel = { .fd = -1 };
+
+void
+ask_init(int kube_fd)
+{
+	channel = WIRE_INIT(kube_fd, ROLE_WORKER, ROLE_KUBE);
+}
+
+static void
+call_kube(enum msg_type type, const void *body, int fd, struct wire_msg *m)
+{
+	int err = wire_call(&channel, type, body, &fd, fd >= 0, MSG_KUBE_REPLY, m);
+
+	if (err)
+		log_fatal("%s: the channel to kube broke: %s", wire_name(type), strerror(-err));
+}
+
+/* A transient answer tells the runtime to come back. */
+static int
+refuse_reply(const struct msg_kube_reply *r, const char *what, struct cnierr *e)
+{
+	bool later = r->code == 409 || r->code == 429 || r->code >= 500;
+
+	return cnierr_set(e, later ? CNI_ERR_TRY_AGAIN : CNI_ERR_INTERNAL, "%s: %s (%u)", what,
+			  r->text[0] ? r->text : "refused", r->code);
+}
+
+static json_t *
+ask_object(enum msg_type type, const void *body, const char *what, char *where, struct cnierr *e)
+{
+	cleanup_msg struct wire_msg m = NO_MSG;
+	const struct msg_kube_reply *r = &m.body.kube_reply;
+	json_t *j;
+	void *map;
+	size_t len;
+	int err;
+
+	call_kube(type, body, -1, &m);
+	snprintf(where, WHERE, "%s", r->text);
+	if (r->code == 404)
+		return NULL;
+	if (r->code != 200) {
+		refuse_reply(r, what, e);
+		return NULL;
+	}
+	err = m.fds[0] < 0 ? -EPROTO : util_map_memfd(m.fds[0], JSON_MAX_BYTES, &map, &len);
+	if (err) {
+		cnierr_set(e, CNI_ERR_IO, "%s: %s: %s", what, where, strerror(-err));
+		return NULL;
+	}
+	j = r->format == KUBE_YAML ? json_read_yaml(map ? map : "", len, where, e)
+				   : json_read(map ? map : "", len, where, e);
+	if (map)
+		munmap(map, len);
+	return j;
+}
+
+json_t *
+kube_get_pod(char *where, struct cnierr *e)
+{
+	struct msg_kube_pod pod = { 0 };
+
+	return ask_object(MSG_KUBE_POD, &pod, "pod", where, e);
+}
+
+json_t *
+kube_get_nad(const char *ns, const char *name, char *where, struct cnierr *e)
+{
+	struct msg_kube_nad nad = { 0 };
+
+	if (!check_dns_label(ns) || !check_dns_subdomain(name)) {
+		cnierr_set(e, CNI_ERR_CONFIG,
+			   "\"%s/%s\" is not the name of a NetworkAttachmentDefinition", ns, name);
+		return NULL;
+	}
+	util_copy(nad.ns, sizeof(nad.ns), ns);
+	util_copy(nad.name, sizeof(nad.name), name);
+	return ask_object(MSG_KUBE_NAD, &nad, "NetworkAttachmentDefinition", where, e);
+}
+
+int
+kube_put_status(const char *text, struct cnierr *e)
+{
+	struct msg_kube_status status = { 0 };
+	cleanup_close int fd = util_sealed_memfd("status", text, strlen(text));
+	cleanup_msg struct wire_msg m = NO_MSG;
+
+	if (fd < 0)
+		return cnierr_set(e, CNI_ERR_INTERNAL, "network-status: %s", strerror(-fd));
+	call_kube(MSG_KUBE_STATUS, &status, fd, &m);
+	return m.body.kube_reply.code == 200
+		   ? 0
+		   : refuse_reply(&m.body.kube_reply, "network-status", e);
+}

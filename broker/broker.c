@@ -1,0 +1,211 @@
+/* postern-broker: forks one worker for each CNI command that netpriv offers, and nothing else. It looks into no text.
+ * Runs in: broker.  Trusts: the node configuration; netpriv and the supervisor as far as wire_recv() checks them. */
+#include <fcntl.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "broker/worker.h"
+#include "netpriv/conf.h"
+#include "netpriv/log.h"
+#include "netpriv/util.h"
+#include "netpriv/wire.h"
+#include "seccomp/sandbox.h"
+
+#define WORKERS                                                                                    \
+	128 /* netpriv bounds commands at 64, and its own in between; this is the bound of last resort */
+
+struct child {
+	pid_t pid; /* 0: free */
+	char container[WIRE_ID];
+};
+
+static const struct conf *conf;
+static struct sock_fprog worker_filter;
+static struct child children[WORKERS];
+static struct wire control, netpriv, kube;
+
+static void
+on_child(int sig)
+{
+	(void)sig; /* only to end ppoll() */
+}
+
+static struct child *
+find_child(pid_t pid)
+{
+	for (size_t i = 0; i < ARRAY_LEN(children); i++)
+		if (children[i].pid == pid)
+			return &children[i];
+	return NULL;
+}
+
+static void
+reap_children(void)
+{
+	pid_t pid;
+	int status;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		struct child *c = find_child(pid);
+		const char *container = c ? c->container : "?";
+
+		if (WIFSIGNALED(status))
+			log_error("worker %d (container \"%s\") was killed by signal %d", (int)pid,
+				  container, WTERMSIG(status));
+		else if (WEXITSTATUS(status))
+			log_warn("worker %d (container \"%s\") gave up", (int)pid, container);
+		if (c)
+			c->pid = 0;
+	}
+}
+
+static void
+set_blocking(int fd)
+{
+	if (fcntl(fd, F_SETFL, 0))
+		log_fatal("F_SETFL: %s", strerror(errno));
+}
+
+/* One end of a new channel to kube, bound there to the offer's pod. -errno on failure. */
+static int
+bind_kube(const struct msg_offer *offer)
+{
+	struct msg_kube_bind bind = { 0 };
+	int pair[2], err;
+
+	memcpy(bind.pod_ns, offer->target.pod_ns, sizeof(bind.pod_ns));
+	memcpy(bind.pod_name, offer->target.pod_name, sizeof(bind.pod_name));
+	memcpy(bind.pod_uid, offer->target.pod_uid, sizeof(bind.pod_uid));
+	err = util_seqpair(pair, true);
+	if (err)
+		return err;
+	err = wire_send(&kube, MSG_KUBE_BIND, 0, &bind, &pair[1], 1);
+	close(pair[1]);
+	if (err) {
+		close(pair[0]);
+		return err;
+	}
+	set_blocking(pair[0]);
+	return pair[0];
+}
+
+/* Serves one OFFER. Whatever fails here closes the attachment's channel: netpriv takes that as the end of the command. */
+static void
+serve_offer(struct wire_msg *m)
+{
+	const struct msg_offer *offer = &m->body.offer;
+	struct worker w = { .channel = m->fds[0], .config = m->fds[1], .kube = -1 };
+	struct child *c = find_child(0);
+	cleanup_close int kube_end = -1;
+	pid_t pid, self = getpid();
+
+	if (!c) {
+		log_error("container \"%s\": refused, %d workers are running",
+			  offer->target.container_id, WORKERS);
+		return;
+	}
+	/* DEL and CHECK live on the journal. */
+	if (offer->verb != CNI_DEL && offer->verb != CNI_CHECK) {
+		kube_end = bind_kube(offer);
+		if (kube_end < 0) {
+			log_error("container \"%s\": no channel to kube: %s",
+				  offer->target.container_id, strerror(-kube_end));
+			return;
+		}
+	}
+	w.kube = kube_end;
+	set_blocking(w.channel);
+	pid = fork();
+	if (pid == 0)
+		worker_run(conf, &worker_filter, offer, self, &w);
+	if (pid < 0) {
+		log_error("container \"%s\": fork: %s", offer->target.container_id,
+			  strerror(errno));
+		return;
+	}
+	c->pid = pid;
+	memcpy(c->container, offer->target.container_id, sizeof(c->container));
+}
+
+/* Takes one message; ppoll() comes back for the next. */
+static void
+read_channel(struct wire *w)
+{
+	cleanup_msg struct wire_msg m = { .fds = { -1, -1, -1, -1 } };
+	int err = wire_recv(w, WS_ANY, &m);
+
+	if (err == -EAGAIN)
+		return;
+	if (err <= 0) {
+		/* The supervisor starts the whole set again. */
+		log_info("the channel to %s ended: %s", role_name(w->peer),
+			 err ? strerror(-err) : "closed");
+		_exit(err ? 1 : 0);
+	}
+	if (m.head.type == MSG_STOP)
+		_exit(0);
+	if (m.head.type == MSG_OFFER)
+		serve_offer(&m);
+}
+
+static void
+set_up(void)
+{
+	struct sandbox sandbox = { .role = ROLE_BROKER, .max_fd = 512 };
+	struct sandbox_facts facts;
+	struct msg_ready ready = { .role = ROLE_BROKER };
+	struct sigaction action = { .sa_handler = on_child, .sa_flags = SA_NOCLDSTOP };
+	sigset_t block;
+	int err;
+
+	/* Each opens files, which is over after sandbox_enter(). */
+	json_object_seed(0);
+	tzset();
+	sandbox_compile(ROLE_WORKER, (enum conf_sandbox)conf->sandbox, &worker_filter);
+	sigemptyset(&block);
+	sigaddset(&block, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &block, NULL) || sigaction(SIGCHLD, &action, NULL))
+		log_fatal("signals: %s", strerror(errno));
+	sandbox.mode = (enum conf_sandbox)conf->sandbox;
+	sandbox.uid = conf->broker_uid;
+	sandbox.gid = conf->broker_gid;
+	sandbox_enter(&sandbox, &facts);
+	ready.landlock_abi = facts.landlock_abi;
+	ready.syscalls = facts.syscalls;
+	ready.filters = facts.filters;
+	err = wire_send(&control, MSG_READY, 0, &ready, NULL, 0);
+	if (err)
+		log_fatal("READY: %s", strerror(-err));
+}
+
+int
+main(void)
+{
+	static const sigset_t none;
+
+	sandbox_close_fds(FD_BROKER_KUBE + 1);
+	log_init("broker", LOG_INFO);
+	conf = conf_map(FD_CONF);
+	log_init("broker", (enum log_level)conf->log_level);
+	control = WIRE_INIT(FD_CONTROL, ROLE_BROKER, ROLE_SUPERVISOR);
+	netpriv = WIRE_INIT(FD_BROKER_NETPRIV, ROLE_BROKER, ROLE_NETPRIV);
+	kube = WIRE_INIT(FD_BROKER_KUBE, ROLE_BROKER, ROLE_KUBE);
+	set_up();
+	for (;;) {
+		struct pollfd p[] = { { control.fd, POLLIN, 0 }, { netpriv.fd, POLLIN, 0 } };
+		int n = ppoll(p, ARRAY_LEN(p), NULL, &none);
+
+		if (n < 0 && errno != EINTR)
+			log_fatal("ppoll: %s", strerror(errno));
+		reap_children();
+		if (n > 0 && p[0].revents)
+			read_channel(&control);
+		if (n > 0 && p[1].revents)
+			read_channel(&netpriv);
+	}
+}

@@ -1,0 +1,131 @@
+/* Selections into delegates. What cannot be honoured is refused: a network with less than the
+ * pod asked for is the wrong network.
+ * Runs in: worker.  Trusts: nothing; the checks of netsel.c and chain.c have been made. */
+#include "broker/inject.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "broker/chain.h"
+#include "broker/json.h"
+#include "netpriv/role.h"
+#include "netpriv/util.h"
+
+#define bad(e, ...) cnierr_set(e, CNI_ERR_CONFIG, __VA_ARGS__)
+
+/* The object obj[key], made when it is absent or null. */
+static json_t *
+force_object(json_t *obj, const char *key)
+{
+	json_t *v = json_object_get(obj, key);
+
+	if (!json_is_object(v)) {
+		v = json_object();
+		json_object_set_new(obj, key, v);
+	}
+	return v;
+}
+
+/* Every plugin of the network gets the arguments; the selection's win over the configuration's own.
+ */
+static int
+inject_cni_args(struct delegate *d, const json_t *args, struct cnierr *e)
+{
+	json_t *plugin;
+	size_t i;
+
+	json_array_foreach(d->plugins, i, plugin)
+	{
+		cleanup_json json_t *copy = json_deep_copy(args);
+		json_t *cni = force_object(force_object(plugin, "args"), "cni");
+
+		if (!copy || !cni || json_object_update(cni, copy))
+			return cnierr_set(e, CNI_ERR_INTERNAL, "network %s: out of memory",
+					  d->display);
+	}
+	return 0;
+}
+
+/* IP= of CNI_ARGS. */
+static int
+join_ips(struct delegate *d, const json_t *ips, struct cnierr *e)
+{
+	size_t i, len = 0;
+	json_t *v;
+
+	json_array_foreach(ips, i, v)
+	{
+		len += (size_t)snprintf(d->ips + len, sizeof(d->ips) - len, "%s%s", i ? "," : "",
+					json_string_value(v));
+		if (len >= sizeof(d->ips))
+			return bad(e, "network %s: \"ips\" are more than fit into %zu bytes",
+				   d->display, sizeof(d->ips) - 1);
+	}
+	return 0;
+}
+
+/* One capability argument of a selection: member is its name there, key the capability. Without a
+ * plugin that declares it, it is an error, unless the value also goes into CNI_ARGS. */
+static int
+add_runtime(struct delegate *d, const char *member, const char *key, json_t *take_value,
+	    bool in_args, struct cnierr *e)
+{
+	cleanup_json json_t *value = take_value;
+
+	if (!value)
+		return 0;
+	if (!in_args && d->master)
+		return bad(e,
+			   "network %s: \"%s\" cannot be asked of the default network: its "
+			   "capability arguments come "
+			   "from the runtime",
+			   d->display, member);
+	if (!in_args && !chain_declares(d, key))
+		return bad(e,
+			   "network %s: the pod asks for \"%s\", but no plugin of the network has "
+			   "the capability \"%s\"",
+			   d->display, member, key);
+	if (d->master)
+		return 0;
+	if (!d->runtime)
+		d->runtime = json_object();
+	return json_object_set(d->runtime, key, value)
+		   ? cnierr_set(e, CNI_ERR_INTERNAL, "network %s: out of memory", d->display)
+		   : 0;
+}
+
+int
+inject_selection(struct delegate *d, const struct netsel *sel, struct cnierr *e)
+{
+	if (sel->device_id[0])
+		return bad(e,
+			   "network %s: \"deviceID\" in the annotation is not allowed by the "
+			   "node's configuration",
+			   d->display);
+	util_copy(d->ifname, sizeof(d->ifname), sel->ifname);
+	util_copy(d->mac, sizeof(d->mac), sel->mac);
+	if (join_ips(d, sel->ips, e) ||
+	    add_runtime(d, "portMappings", "portMappings", json_incref(sel->port_mappings), false,
+			e) ||
+	    add_runtime(d, "bandwidth", "bandwidth", json_incref(sel->bandwidth), false, e) ||
+	    add_runtime(d, "infiniband-guid", "infinibandGUID",
+			sel->guid[0] ? json_string(sel->guid) : NULL, false, e) ||
+	    add_runtime(d, "ips", "ips", json_incref(sel->ips), true, e) ||
+	    add_runtime(d, "mac", "mac", sel->mac[0] ? json_string(sel->mac) : NULL, true, e))
+		return -1;
+	d->default_route = json_incref(sel->default_route);
+	return sel->cni_args ? inject_cni_args(d, sel->cni_args, e) : 0;
+}
+
+int
+inject_runtime(struct delegate *d, const json_t *runtime, struct cnierr *e)
+{
+	json_decref(d->runtime);
+	d->runtime = NULL;
+	if (json_object_size(runtime) == 0)
+		return 0;
+	d->runtime = json_deep_copy(runtime);
+	return d->runtime
+		   ? 0
+		   : cnierr_set(e, CNI_ERR_INTERNAL, "network %s: out of memory", d->display);
+}

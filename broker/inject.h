@@ -1,0 +1,17 @@
+/* What a selection asks of its network, put into the delegate: CNI_ARGS, capability
+ * arguments, args.cni.
+ * Runs in: worker. */
+#ifndef BROKER_INJECT_H
+#define BROKER_INJECT_H
+
+#include "broker/delegate.h"
+#include "broker/netsel.h"
+
+/* Applies sel to d (loaded, d->master set). A request that no plugin of the chain can take is an
+ * error. 0, or -1 with e. */
+int inject_selection(struct delegate *d, const struct netsel *sel, struct cnierr *e);
+
+/* Gives the master the runtime's capability arguments. 0, or -1 with e. */
+int inject_runtime(struct delegate *d, const json_t *runtime, struct cnierr *e);
+
+#endif

@@ -1,0 +1,16 @@
+/* The journal's blob: a delegate list as JSON bytes, exactly what DEL and CHECK need to replay ADD.
+ * Runs in: worker (writes and reads it); netpriv keeps the bytes and never looks inside. */
+#ifndef BROKER_PLAN_H
+#define BROKER_PLAN_H
+
+#include "broker/delegate.h"
+
+#define PLAN_FORMAT 1
+
+/* malloc'd text of l for pod target; results included when they are set. NULL when out of memory. */
+char *plan_text(const struct delegate_list *l, const struct wire_target *target);
+
+/* Reads it back, re-checking every field as if hostile. 0, or -1 with e set and l cleared. */
+int plan_read(const char *text, size_t len, struct delegate_list *l, struct cnierr *e);
+
+#endif

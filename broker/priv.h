@@ -1,0 +1,60 @@
+/* The worker's side of the wall: priv_x() asks, op_x() in netpriv/dispatch.c does it. And kube_x(), which serve_x() answers.
+ * All block until answered. A broken channel ends the process: the worker has nothing left to do.
+ * Runs in: worker. */
+#ifndef BROKER_PRIV_H
+#define BROKER_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "broker/cnierr.h"
+#include "broker/delegate.h"
+#include "netpriv/wire.h"
+
+/* Channels of this worker, set once. kube_fd -1: a command that asks kube for nothing (DEL, CHECK). */
+void priv_init(int attachment_fd, int kube_fd);
+void ask_init(int kube_fd); /* ask.c's half of it */
+
+/* The journal's entry: *text malloc'd (caller frees), *kind STATE_*. 0, or -1 with e. */
+int priv_state_get(unsigned *kind, char **text, size_t *len, struct cnierr *e);
+int priv_state_plan(const char *text, size_t len, struct cnierr *e);
+int priv_state_done(const char *text, size_t len, struct cnierr *e);
+
+/* A configuration file: 1 = got it (*text malloc'd, name 256 bytes), 0 = no more, -1 with e. */
+int priv_conf_get(unsigned net, const char *sub, unsigned index, char **text, size_t *len, char *name,
+		  struct cnierr *e);
+
+/* 1 = the link is in the pod, 0 = it is not, -1 with e. */
+int priv_link_get(const char *ifname, struct cnierr *e);
+
+/* What a delegate did. out, err: malloc'd, capped, NUL-terminated. */
+struct priv_run {
+	struct msg_delegate_done done;
+	char *out, *err;
+	size_t out_len, err_len;
+	bool overflow; /* stdout was longer than the cap */
+};
+#define PRIV_OUT_MAX (1u << 20)
+#define PRIV_ERR_MAX (16u << 10)
+
+/* Runs one plugin with stdin_text; drains stdout and stderr while waiting. 0 (see run->done), or -1 with e. Caller frees out, err. */
+int priv_delegate_run(const struct msg_delegate_run *run, const char *stdin_text, size_t len, struct priv_run *out,
+		      struct cnierr *e);
+
+/* gateway: textual address. 0, or -1 with e. */
+int priv_route_default(const char *ifname, const char *gateway, struct cnierr *e);
+
+int priv_gc_valid(const char *container_id, const char *ifname, struct cnierr *e);
+/* Number of attachments that could not be undone, or -1 with e. */
+int priv_gc_sweep(struct cnierr *e);
+
+/* The last message of a command. text: what the shim prints (NULL = nothing). */
+void priv_verdict(uint32_t code, bool clean, const char *text, const char *log_text);
+
+/* New JSON value, or NULL: e->code 0 = not found (where, 512 bytes, says what was looked for), else e. */
+json_t *kube_get_pod(char *where, struct cnierr *e);
+json_t *kube_get_nad(const char *ns, const char *name, char *where, struct cnierr *e);
+/* Writes the network-status annotation's value. 0, or -1 with e. */
+int kube_put_status(const char *text, struct cnierr *e);
+
+#endif

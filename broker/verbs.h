@@ -1,0 +1,33 @@
+/* One CNI command from its offer to its verdict.
+ * Runs in: worker. */
+#ifndef BROKER_VERBS_H
+#define BROKER_VERBS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "broker/cnierr.h"
+#include "broker/delegate.h"
+#include "netpriv/conf.h"
+#include "netpriv/wire.h"
+
+struct verdict {
+	struct cnierr e;      /* code 0: success */
+	bool clean;           /* nothing that the journal names is left */
+	char *text;           /* what the shim prints on success, or NULL; owned */
+	char note[WIRE_TEXT]; /* for netpriv's log, on success */
+};
+
+/* Runs the command; ends with exactly one priv_verdict(). */
+void verbs_run(const struct conf *conf, const struct msg_offer *offer, const char *config, size_t len);
+
+/* Where delegates_build() gets its texts in a worker. */
+extern const struct delegate_source verbs_source;
+
+/* Runs DEL for networks [0, n) of l, last one first, past errors; note gets the first one. True when all succeeded. */
+bool verbs_undo(struct delegate_list *l, size_t n, const struct msg_offer *offer, char note[WIRE_TEXT]);
+
+/* ADD (add.c). */
+void add_run(const struct conf *conf, const struct msg_offer *offer, const struct netconf *nc, struct verdict *v);
+
+#endif
