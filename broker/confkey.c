@@ -20,20 +20,14 @@ void
 confkey_warn(struct confkey_reader *r, const char *key, const char *what, const char *where)
 {
 	struct conf *c = r->c;
-	char shown[64], *out = shown;
+	char shown[64];
 
 	if (c->n_warnings == CONF_WARNINGS) {
 		util_copy(c->warnings[CONF_WARNINGS - 1], sizeof(c->warnings[0]),
 			  "more keys are unknown or not used");
 		return;
 	}
-	for (const char *p = key; *p && out < shown + sizeof(shown) - 5; p++) {
-		if (*p >= 0x20 && *p < 0x7f)
-			*out++ = *p;
-		else
-			out += sprintf(out, "\\x%02x", (unsigned char)*p);
-	}
-	*out = '\0';
+	util_escape(shown, sizeof(shown), key);
 	snprintf(c->warnings[c->n_warnings++], sizeof(c->warnings[0]), "key \"%s\" %s%.24s", shown,
 		 what, where);
 }

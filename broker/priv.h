@@ -44,6 +44,7 @@ int priv_delegate_run(const struct msg_delegate_run *run, const char *stdin_text
 /* gateway: textual address. 0, or -1 with e. */
 int priv_route_default(const char *ifname, const char *gateway, struct cnierr *e);
 
+/* Not answered: the wall only notes it. */
 int priv_gc_valid(const char *container_id, const char *ifname, struct cnierr *e);
 /* Number of attachments that could not be undone, or -1 with e. */
 int priv_gc_sweep(struct cnierr *e);

@@ -155,7 +155,8 @@ add_namespaces(struct confkey_reader *r, const char *key, const json_t *v, char 
 	for (size_t i = 0; i < json_array_size(v); i++) {
 		const json_t *item = json_array_get(v, i);
 
-		if (add_namespace(r, key, json_string_value(item), json_string_length(item), list, n))
+		if (add_namespace(r, key, json_string_value(item), json_string_length(item), list,
+				  n))
 			return -1;
 	}
 	return 0;

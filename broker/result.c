@@ -251,7 +251,18 @@ read_old_ip(const json_t *v, const char *key, const struct place *p)
 	return read_object(v, key, old_ip_fields, p);
 }
 
-static const struct field interface_fields[] = { { "name", LISTS, true, read_string },
+/* It becomes a path and a netlink name in whoever reads the result: the pod's own names and "lo" alone. */
+static json_t *
+read_ifname(const json_t *v, const char *key, const struct place *p)
+{
+	const char *name = json_string_value(v);
+
+	if (!name || (!check_ifname(name) && strcmp(name, "lo") != 0))
+		return refuse(p, key, "an interface name");
+	return json_string(name);
+}
+
+static const struct field interface_fields[] = { { "name", LISTS, true, read_ifname },
 						 { "mac", LISTS, false, read_string },
 						 { "mtu", NEW, false, read_mtu },
 						 { "sandbox", LISTS, false, read_string },

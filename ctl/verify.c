@@ -25,7 +25,7 @@
 #define SUPERVISOR_CAPS (BIT(CAP_CHOWN) | BIT(CAP_KILL) | BIT(CAP_NET_ADMIN))
 #define SUPERVISOR_BOUNDING                                                                        \
 	(SUPERVISOR_CAPS | BIT(CAP_SYS_ADMIN) | BIT(CAP_SETUID) | BIT(CAP_SETGID) |                \
-	 BIT(CAP_SETPCAP) | BIT(CAP_SYS_CHROOT))
+	 BIT(CAP_SETPCAP))
 
 struct expectation {
 	enum role role;

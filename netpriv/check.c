@@ -1,7 +1,7 @@
 /* Field checks.  Runs in: every process.  Source: CNI spec 1.1.0, DNS-1123, dev_valid_name() in the kernel. */
 #include "netpriv/check.h"
 
-#include <string.h>
+#include "netpriv/util.h"
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -51,31 +51,11 @@ check_plugin(const char *s)
 /* Bytes of the UTF-8 sequence at s that stands for a visible character, 0 when there is none. White space
  * beyond ASCII is refused as CNI does: NEL, NBSP, U+1680, U+2000-200A, U+2028/9, U+202F, U+205F, U+3000. */
 static size_t
-visible_utf8(const unsigned char *s)
+visible_utf8(const char *s)
 {
 	unsigned code;
-	size_t n;
+	size_t n = util_utf8(s, &code);
 
-	if (s[0] >= 0xc2 && s[0] <= 0xdf) {
-		n = 2;
-		code = s[0] & 0x1fu;
-	} else if (s[0] >= 0xe0 && s[0] <= 0xef) {
-		n = 3;
-		code = s[0] & 0x0fu;
-	} else if (s[0] >= 0xf0 && s[0] <= 0xf4) {
-		n = 4;
-		code = s[0] & 0x07u;
-	} else {
-		return 0;
-	}
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (s[i] & 0x3fu);
-	}
-	if (code < (n == 2 ? 0x80u : n == 3 ? 0x800u : 0x10000u) || code > 0x10ffff ||
-	    (code >= 0xd800 && code <= 0xdfff))
-		return 0;
 	if (code <= 0xa0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200f) ||
 	    (code >= 0x2028 && code <= 0x202f) || (code >= 0x205f && code <= 0x206f) ||
 	    code == 0x3000 || code == 0xfeff)
@@ -87,21 +67,17 @@ bool
 check_ifname(const char *s)
 {
 	size_t len = strlen(s);
-	const unsigned char *p = (const unsigned char *)s;
 
 	if (len < 1 || len > CHECK_IFNAME_MAX || strcmp(s, ".") == 0 || strcmp(s, "..") == 0 ||
 	    strcmp(s, "lo") == 0)
 		return false;
-	while (*p) {
-		size_t n = 1;
+	while (*s) {
+		unsigned char c = (unsigned char)*s;
+		size_t n = c >= 0x80 ? visible_utf8(s) : c > 0x20 && c != 0x7f && !strchr("/:%", c);
 
-		if (*p >= 0x80)
-			n = visible_utf8(p);
-		else if (*p <= 0x20 || *p == 0x7f || strchr("/:%", *p))
-			n = 0;
 		if (n == 0)
 			return false;
-		p += n;
+		s += n;
 	}
 	return true;
 }

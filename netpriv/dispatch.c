@@ -11,9 +11,8 @@
 #include "netpriv/journal.h"
 #include "netpriv/log.h"
 #include "netpriv/route.h"
+#include "netpriv/sweep.h"
 #include "netpriv/util.h"
-
-#define MAX_VALID 65536 /* attachments that one GC may name */
 
 static uint64_t exec_serial;
 
@@ -191,60 +190,6 @@ op_delegate_run(struct cmd *c, const struct msg_delegate_run *m, const int fds[3
 	c->state = WS_BUSY;
 }
 
-/* Safe: a list in memory, bounded. */
-static void
-op_gc_valid(struct cmd *c, const struct msg_gc_valid *m)
-{
-	if (c->n_valid == MAX_VALID) {
-		attach_lost(c, "too many valid attachments");
-		return;
-	}
-	if ((c->n_valid & (c->n_valid + 1)) == 0 || !c->valid) {
-		struct msg_gc_valid *more =
-		    reallocarray(c->valid, c->n_valid ? (c->n_valid + 1) * 2 : 1, sizeof(*more));
-
-		if (!more) {
-			attach_lost(c, "out of memory");
-			return;
-		}
-		c->valid = more;
-	}
-	c->valid[c->n_valid++] = *m;
-}
-
-static void
-sweep_entry(const struct journal_entry *e, void *arg)
-{
-	struct cmd *c = arg, *del;
-
-	if (!e->stale && e->head.time >= c->began)
-		return;
-	for (size_t i = 0; i < c->n_valid; i++)
-		if (strcmp(c->valid[i].container_id, e->head.target.container_id) == 0 &&
-		    strcmp(c->valid[i].ifname, e->head.target.ifname) == 0)
-			return;
-	log_info("GC: %s %s is not valid any more", e->head.target.container_id,
-		 e->head.target.ifname);
-	del = attach_internal(CMD_SWEEP, &e->head.target, -1);
-	if (del) {
-		del->parent = c;
-		c->sweeping++;
-	} else {
-		c->failed++;
-	}
-}
-
-/* Safe: which attachments there are comes from the journal, which of them may stay from the runtime's list; a lying worker can undo
- * attachments of pods on this node, as any GC can. Entries younger than this GC are left alone. */
-static void
-op_gc_sweep(struct cmd *c)
-{
-	c->state = WS_BUSY;
-	journal_each(sweep_entry, c);
-	if (c->sweeping == 0)
-		attach_swept(c);
-}
-
 static void
 dispatch(struct cmd *c, struct wire_msg *m)
 {
@@ -271,10 +216,10 @@ dispatch(struct cmd *c, struct wire_msg *m)
 		op_route_default(c, &m->body.route_default);
 		break;
 	case MSG_GC_VALID:
-		op_gc_valid(c, &m->body.gc_valid);
+		sweep_valid(c, &m->body.gc_valid);
 		break;
 	case MSG_GC_SWEEP:
-		op_gc_sweep(c);
+		sweep_begin(c);
 		break;
 	case MSG_VERDICT:
 		attach_verdict(c, &m->body.verdict, util_take_fd(&m->fds[0]));

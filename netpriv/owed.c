@@ -9,7 +9,7 @@
 #include "netpriv/util.h"
 
 #define FIRST_MS 1000
-#define LAST_MS 300000
+#define LAST_MS 3600000
 
 struct owed {
 	struct owed *next;

@@ -1,4 +1,4 @@
-/* Attachments whose undoing did not finish: tried again with back-off, 1 s doubling to 5 minutes, until it does.
+/* Attachments whose undoing did not finish: tried again with back-off, 1 s doubling to an hour, until it does.
  * Runs in: netpriv. The list is in memory; the journal's mark outlives the process. */
 #ifndef NETPRIV_OWED_H
 #define NETPRIV_OWED_H

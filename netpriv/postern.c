@@ -1,6 +1,7 @@
 /* postern: the supervisor. Reads the configuration through a reader without privilege, makes the
  * door and every channel, starts the roles, restarts them as a set.
- * Runs in: supervisor, root.  Trusts: its command line, and files that only root can write.  Reads no untrusted byte.
+ * Runs in: supervisor, root.  Trusts: its command line, and files that only root can write.
+ * Reads no untrusted byte.
  *
  * It has no seccomp filter: filters pass through fork and exec and only ever narrow, so one of its
  * own would bind the delegates too. What it has instead is few capabilities, no input, and no code
@@ -123,7 +124,7 @@ drop_caps(uint64_t plugins)
 	} keep[] = {
 		{ CAP_CHOWN, true },	  /* <store>/status becomes kube's */
 		{ CAP_KILL, true },	  /* roles run under users of their own */
-		{ CAP_NET_ADMIN, true },  /* SO_SNDBUFFORCE; the work of netpriv and the delegates */
+		{ CAP_NET_ADMIN, true },  /* SO_SNDBUFFORCE; netpriv's and delegates' work */
 		{ CAP_SYS_ADMIN, false }, /* the roles' namespaces and filters; setns into pods */
 		{ CAP_SETUID, false },	  /* broker, kube, reader take their users */
 		{ CAP_SETGID, false },	  /* and groups */
@@ -149,8 +150,7 @@ drop_caps(uint64_t plugins)
 	for (size_t i = 0; i < ARRAY_LEN(keep); i++)
 		if (prctl(PR_CAPBSET_READ, keep[i].cap, 0, 0, 0) != 1)
 			log_fatal("capability %s is not to be had here: start postern as root with "
-				  "it in the "
-				  "bounding set",
+				  "it in the bounding set",
 				  capng_capability_to_name(keep[i].cap));
 	if (capng_apply(CAPNG_SELECT_ALL) != 0)
 		log_fatal("cannot drop capabilities: %s", strerror(errno));

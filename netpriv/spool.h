@@ -1,7 +1,7 @@
 /* A DEL that could not be delivered, as the shim leaves it on disk. The file
- * <socketDir>/spool/<container id>:<ifname>.<random>.del holds one struct spool_file and, behind it,
- * the configuration's bytes. Files that begin with SPOOL_TEMP are unfinished.
- * Runs in: shim (writes), netpriv (reads).  The directory is root's; the reader checks all the same. */
+ * <socketDir>/spool/<container id>:<ifname>.<random>.del holds one struct spool_file and, behind
+ * it, the configuration's bytes. Files that begin with SPOOL_TEMP are unfinished.
+ * Runs in: shim (writes), netpriv (reads).  The directory is root's; the reader checks anyway. */
 #ifndef NETPRIV_SPOOL_H
 #define NETPRIV_SPOOL_H
 

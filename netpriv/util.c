@@ -2,6 +2,7 @@
 #include "netpriv/util.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,6 +18,54 @@ util_copy(char *field, size_t size, const char *src)
 		return -ENAMETOOLONG;
 	memcpy(field, src, len);
 	return 0;
+}
+
+size_t
+util_utf8(const char *s, unsigned *code)
+{
+	static const unsigned least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	unsigned char first = (unsigned char)s[0];
+	size_t n = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+	unsigned value = n == 1 ? first : first & (0xffu >> (n + 1));
+
+	*code = 0;
+	if ((first >= 0x80 && first < 0xc2) || first > 0xf4)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		value = value << 6 | (s[i] & 0x3fu);
+	}
+	if (value < least[n] || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff))
+		return 0;
+	*code = value;
+	return n;
+}
+
+size_t
+util_escape(char *out, size_t size, const char *text)
+{
+	size_t used = 0;
+
+	while (*text) {
+		unsigned code;
+		size_t n = util_utf8(text, &code);
+		bool raw = code >= 0x20 && (code < 0x7f || code >= 0xa0) && code != 0x2028 &&
+			   code != 0x2029;
+
+		if (used + (raw ? n : 4) >= size)
+			break;
+		if (raw) {
+			memcpy(out + used, text, n);
+			used += n;
+			text += n;
+		} else {
+			used += (size_t)snprintf(out + used, size - used, "\\x%02x",
+						 (unsigned char)*text++);
+		}
+	}
+	out[used] = '\0';
+	return used;
 }
 
 int64_t

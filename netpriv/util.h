@@ -47,6 +47,14 @@ util_take_fd(int *fd)
  * (the field is then all zero). */
 int util_copy(char *field, size_t size, const char *src);
 
+/* Decodes the UTF-8 sequence at s (NUL-terminated): its length, 1 to 4, and *code; 0 (and *code 0) when it is not a
+ * valid one. RFC 3629. */
+size_t util_utf8(const char *s, unsigned *code);
+
+/* Copies text into out for a person to read: control characters (C0, DEL, C1, line separators) and bytes that are not UTF-8
+ * become \xNN; cut at a whole character to fit size; NUL-terminated. Returns the length. */
+size_t util_escape(char *out, size_t size, const char *text);
+
 /* Milliseconds of CLOCK_MONOTONIC. */
 int64_t util_now_ms(void);
 

@@ -8,6 +8,20 @@
 #define FIELD(f) check_field((f), sizeof(f))
 #define EMPTY_OR(f, check) (FIELD(f) && ((f)[0] == '\0' || check(f)))
 
+/* Bodies that say nothing. */
+#define NOTHING(body)                                                                              \
+	bool wire_check_##body(const struct msg_##body *m)                                         \
+	{                                                                                          \
+		return m->zero == 0;                                                               \
+	}
+NOTHING(stop)
+NOTHING(state_get)
+NOTHING(state_plan)
+NOTHING(state_done)
+NOTHING(gc_sweep)
+NOTHING(kube_pod)
+NOTHING(kube_status)
+
 bool
 wire_check_target(const struct wire_target *t, unsigned verb)
 {
@@ -46,12 +60,6 @@ bool
 wire_check_ready(const struct msg_ready *m)
 {
 	return m->role >= ROLE_NETPRIV && m->role <= ROLE_KUBE;
-}
-
-bool
-wire_check_stop(const struct msg_stop *m)
-{
-	return m->zero == 0;
 }
 
 bool
@@ -101,24 +109,6 @@ bool
 wire_check_exec_done(const struct msg_exec_done *m)
 {
 	return wire_check_delegate_done(m);
-}
-
-bool
-wire_check_state_get(const struct msg_state_get *m)
-{
-	return m->zero == 0;
-}
-
-bool
-wire_check_state_plan(const struct msg_state_plan *m)
-{
-	return m->zero == 0;
-}
-
-bool
-wire_check_state_done(const struct msg_state_done *m)
-{
-	return m->zero == 0;
 }
 
 bool
@@ -179,12 +169,6 @@ wire_check_gc_valid(const struct msg_gc_valid *m)
 }
 
 bool
-wire_check_gc_sweep(const struct msg_gc_sweep *m)
-{
-	return m->zero == 0;
-}
-
-bool
 wire_check_verdict(const struct msg_verdict *m)
 {
 	return (m->flags & ~VERDICT_CLEAN) == 0 && FIELD(m->text);
@@ -197,21 +181,9 @@ wire_check_reply(const struct msg_reply *m)
 }
 
 bool
-wire_check_kube_pod(const struct msg_kube_pod *m)
-{
-	return m->zero == 0;
-}
-
-bool
 wire_check_kube_nad(const struct msg_kube_nad *m)
 {
 	return FIELD(m->ns) && check_dns_label(m->ns) && FIELD(m->name) && check_dns_subdomain(m->name);
-}
-
-bool
-wire_check_kube_status(const struct msg_kube_status *m)
-{
-	return m->zero == 0;
 }
 
 bool
