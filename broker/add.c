@@ -187,6 +187,23 @@ prefix_pod(struct add *a)
 		cnierr_prefix(a->e, "[%s/%s/%s]", t->pod_ns, t->pod_name, t->pod_uid);
 }
 
+/* Undoes what was started, last one first. What could not be undone stays journalled, and only that: no later try may stumble over
+ * a plugin that never ran. */
+static void
+roll_back(struct add *a, struct verdict *v)
+{
+	struct cnierr e = { 0 };
+
+	while (a->l.n > a->started || (a->l.n > 0 && json_array_size(a->l.e[a->l.n - 1].plugins) == 0))
+		delegate_list_pop(&a->l);
+	v->clean = verbs_undo(&a->l, a->l.n, a->offer, v->note);
+	if (v->clean)
+		return;
+	a->e = &e;
+	if (write_results(a))
+		log_warn("container %s: %s", a->offer->target.container_id, e.msg);
+}
+
 void
 add_run(const struct conf *conf, const struct msg_offer *offer, const struct netconf *nc,
 	struct verdict *v)
@@ -200,7 +217,7 @@ add_run(const struct conf *conf, const struct msg_offer *offer, const struct net
 	if (v->e.code) {
 		prefix_pod(&a);
 		if (a.started)
-			v->clean = verbs_undo(&a.l, a.started, offer, v->note);
+			roll_back(&a, v);
 	}
 	delegate_list_clear(&a.l);
 	pod_clear(&a.pod);

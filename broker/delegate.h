@@ -37,6 +37,8 @@ struct delegate_list {
 };
 
 void delegate_list_clear(struct delegate_list *l);
+/* Takes the last one off a list that is not empty. */
+void delegate_list_pop(struct delegate_list *l);
 
 /* The netconf that the runtime sent on stdin, after checking. */
 struct netconf {

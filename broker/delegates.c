@@ -38,11 +38,16 @@ clear_delegate(struct delegate *d)
 }
 
 void
+delegate_list_pop(struct delegate_list *l)
+{
+	clear_delegate(&l->e[--l->n]);
+}
+
+void
 delegate_list_clear(struct delegate_list *l)
 {
-	for (size_t i = 0; i < l->n; i++)
-		clear_delegate(&l->e[i]);
-	l->n = 0;
+	while (l->n > 0)
+		delegate_list_pop(l);
 }
 
 /* The next free delegate; counted at once, so that delegate_list_clear() finds it. */

@@ -22,6 +22,7 @@ struct call {
 	const json_t *valid;
 	const char *version; /* the network's, never "" */
 	char type[64];
+	bool ran; /* the plugin was executed, whatever came of it */
 };
 
 /* Replaces key in whatever case it is written: a plugin would take either. */
@@ -185,7 +186,10 @@ run_plugin(const struct delegate *d, const json_t *plugin, const json_t *prev, s
 		return cnierr_set(e, CNI_ERR_CONFIG,
 				  "its configuration of %zu bytes is longer than %u bytes", len,
 				  WIRE_STDIN_MAX);
-	if (priv_delegate_run(&run, text, len, r, e) || judge(r, e))
+	if (priv_delegate_run(&run, text, len, r, e))
+		return -1;
+	c->ran = r->done.how != DONE_FAILED;
+	if (judge(r, e))
 		return -1;
 	if (r->err_len)
 		log_info("network \"%s\", interface \"%s\": plugin \"%s\" (%s) said: %s", d->net,
@@ -293,9 +297,13 @@ run_network(struct delegate *d, enum cni_verb verb, const struct msg_offer *offe
 				 d->net, d->ifname);
 			continue;
 		}
+		c.ran = false;
 		if (run_one(d, plugin, &c, &one) == 0)
 			continue;
 		prefix_network(d, &c, &one);
+		/* What never ran is not to be undone; asked to, it could fail for ever. */
+		while (verb == CNI_ADD && json_array_size(d->plugins) > i + c.ran)
+			json_array_remove(d->plugins, json_array_size(d->plugins) - 1);
 		if (e->code == 0)
 			*e = one;
 		if (verb != CNI_GC)

@@ -133,13 +133,12 @@ attach_refuse(struct cmd *c, uint32_t code, const char *fmt, ...)
 	finish(c);
 }
 
-/* Is the namespace that came with the request the one to work in? Sets c->cookie; gives up a namespace that DEL must not touch.
- * Returns false when the command was refused. */
+/* Is the namespace that came with the request the one to work in? journalled: what ADD knew, NULL = nothing. Sets c->cookie; gives
+ * up a namespace that DEL must not touch. Returns false when the command was refused. */
 static bool
-settle_netns(struct cmd *c)
+settle_netns(struct cmd *c, const struct journal_head *journalled)
 {
 	bool needed = c->verb == CNI_ADD || c->verb == CNI_CHECK;
-	struct journal_entry e;
 	int err;
 
 	if (c->netns < 0) {
@@ -161,9 +160,14 @@ settle_netns(struct cmd *c)
 		err = -EINVAL;
 	}
 	/* The path may have been reused since ADD: another pod's namespace is not to be touched by this pod's DEL. */
-	if (err == 0 && !needed && journal_load(&c->target, false, &e) == 0 &&
-	    e.head.cookie != c->cookie)
+	if (err == 0 && journalled && c->cookie != journalled->cookie) {
+		if (needed) {
+			attach_refuse(c, CNI_ERR_NETNS,
+				      "CNI_NETNS is not the network namespace of this container's ADD");
+			return false;
+		}
 		err = -ESTALE;
+	}
 	if (err < 0) {
 		log_info("DEL %s: going on without its network namespace: %s",
 			 c->target.container_id, strerror(-err));
@@ -175,6 +179,8 @@ settle_netns(struct cmd *c)
 void
 attach_accept(struct cmd *c)
 {
+	const struct journal_head *journalled = NULL;
+	struct journal_entry e;
 	struct timespec now;
 	unsigned waiting = 0;
 
@@ -186,8 +192,16 @@ attach_accept(struct cmd *c)
 			      : "too many commands are waiting; try again later");
 		return;
 	}
-	if (!settle_netns(c))
+	if (c->target.container_id[0] && c->verb != CNI_ADD && journal_load(&c->target, false, &e) == 0)
+		journalled = &e.head;
+	if (!settle_netns(c, journalled))
 		return;
+	if (journalled) {
+		/* Delegates get the arguments that they got at ADD, whatever the runtime remembers of them by now. */
+		if (c->netns >= 0)
+			memcpy(e.head.target.netns, c->target.netns, sizeof(c->target.netns));
+		c->target = e.head.target;
+	}
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	c->began = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	c->phase = CMD_QUEUED;

@@ -148,23 +148,24 @@ end_run(struct run *run)
 		report(serial, DONE_SIGNALED, (uint32_t)si.si_status, "");
 }
 
-static void
+/* False when netpriv is gone: it ends first when the service stops. */
+static bool
 serve_netpriv(void)
 {
 	cleanup_msg struct wire_msg m;
 	int err = wire_recv(&netpriv, WS_ANY, &m);
 
-	if (err == -EAGAIN)
-		return;
-	if (err != 1)
-		log_fatal("netpriv: %s", err == 0 ? "ended" : strerror(-err));
-	if (m.head.type == MSG_EXEC_RUN) {
+	if (err == 0)
+		return false;
+	if (err < 0 && err != -EAGAIN)
+		log_fatal("netpriv: %s", strerror(-err));
+	if (err == 1 && m.head.type == MSG_EXEC_RUN)
 		start_run(&m);
-		return;
-	}
-	for (struct run *r = runs; r < runs + MAX_RUNS; r++)
-		if (r->serial && r->serial == m.body.exec_kill.target)
-			kill_run(r);
+	else if (err == 1)
+		for (struct run *r = runs; r < runs + MAX_RUNS; r++)
+			if (r->serial && r->serial == m.body.exec_kill.target)
+				kill_run(r);
+	return true;
 }
 
 /* Kills what is over its time. Milliseconds until the next deadline, -1 = none. */
@@ -216,8 +217,8 @@ loop(void)
 		}
 		if (ended || strays)
 			strays = end_strays();
-		if (fds[1].revents)
-			serve_netpriv();
+		if (fds[1].revents && !serve_netpriv())
+			return;
 	}
 }
 

@@ -84,8 +84,11 @@ replay(const char *name)
 		log_error("spool/%s: %s; left there", name, strerror(-err));
 		return;
 	}
-	if (journal_load(&t, false, &e) == 0 && !e.stale && e.head.target.netns[0])
-		netns = netns_reopen(e.head.target.netns, e.head.cookie);
+	if (journal_load(&t, false, &e) == 0) {
+		t = e.head.target;
+		if (!e.stale && t.netns[0])
+			netns = netns_reopen(t.netns, e.head.cookie);
+	}
 	log_info("spool: DEL %s %s", t.container_id, t.ifname);
 	c = attach_internal(CMD_SPOOL, &t, netns < 0 ? -1 : netns);
 	if (c)

@@ -1,0 +1,73 @@
+"""The numbers that a reviewer asks for first, printed; and the budgets that the architecture sets."""
+import re
+
+import harness
+
+NETPRIV, SECCOMP = harness.SOURCE / "netpriv", harness.SOURCE / "seccomp"
+SUPERVISOR = {"postern.c", "supervise.c", "channels.c", "readers.c", "spawn.c", "trust.c"}  # reads no byte from outside
+DISPATCH = {"wire.c", "wire_check.c", "check.c", "dispatch.c"}
+
+
+def lines(path):
+    return len(path.read_text().splitlines())
+
+
+def code(path):
+    """Lines that are neither blank nor comment."""
+    text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
+    return sum(1 for line in text.splitlines() if line.strip())
+
+
+def test_privileged_lines():
+    path = [p for d in (NETPRIV, SECCOMP) for p in sorted(d.glob("*.c")) if p.name not in SUPERVISOR]
+    path += [p for d in (NETPRIV, SECCOMP) for p in sorted(d.glob("*.def"))]
+    total, dispatch = sum(map(lines, path)), sum(lines(p) for p in path if p.name in DISPATCH)
+    supervisor = sum(lines(NETPRIV / name) for name in SUPERVISOR if (NETPRIV / name).exists())
+    print(f"\nprivileged path: {total} lines, dispatch and validation {dispatch} of them (supervisor: {supervisor}); "
+          f"without blank and comment lines: {sum(map(code, path))}")
+    for p in path:
+        print(f"  {lines(p):5} {p.relative_to(harness.SOURCE)}")
+    assert total <= 4000
+    assert dispatch <= 900
+
+
+def test_file_and_function_sizes():
+    long = [f"{p.relative_to(harness.SOURCE)}: {lines(p)}" for d in ("netpriv", "seccomp", "broker", "kubeclient", "shim", "ctl")
+            for p in (harness.SOURCE / d).glob("*.c") if lines(p) > 500]
+    assert long == []
+
+
+def test_message_types():
+    rows = re.findall(r"^MSG\((\w+),\s*\w+,\s*(\w+),\s*(\w+)", (NETPRIV / "wire.def").read_text(), re.M)
+    to = {}
+    for _, _, receiver in rows:
+        to[receiver] = to.get(receiver, 0) + 1
+    print(f"\nmessage types: {len(rows)}; received by " + ", ".join(f"{k.lower()} {v}" for k, v in sorted(to.items())))
+    assert len(rows) == len({name for name, _, _ in rows})
+
+
+def test_system_calls():
+    out = harness.sh(str(harness.TOOLS / "probe"), "sizes").stdout
+    print("\nsystem calls allowed:\n" + out)
+    for role in ("netpriv", "exec", "broker", "worker", "kube"):
+        assert re.search(rf"\b{role}\b\D+\d+", out), f"no line for {role}"
+
+
+def test_shim_is_small_and_static():
+    shim = harness.BUILD / "postern-shim"
+    print(f"\nshim: {shim.stat().st_size} bytes")
+    assert shim.stat().st_size <= 1 << 20
+    assert "NEEDED" not in harness.sh("readelf", "-d", str(shim)).stdout
+    assert "INTERP" not in harness.sh("readelf", "-lW", str(shim)).stdout
+
+
+def test_memory_at_rest(postern):
+    """All roles and the supervisor, proportional set size."""
+    total = 0
+    print()
+    for pid in [postern.process.pid, *postern.all_roles().values()]:
+        pss = next(int(line.split()[1]) for line in open(f"/proc/{pid}/smaps_rollup") if line.startswith("Pss:"))
+        print(f"  {harness.program(pid)}: {pss} kB")
+        total += pss
+    print(f"  all: {total} kB")
+    assert total <= 10 << 10

@@ -1,0 +1,182 @@
+/* The journal's files: whole, torn at every byte, foreign. Includes the .c: it is linked into netpriv only. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "netpriv/journal.c"
+
+static int tmp = -1;
+static char tmp_path[] = "/tmp/postern-journal-XXXXXX";
+
+static int
+setup(void **state)
+{
+	(void)state;
+	if (!mkdtemp(tmp_path))
+		return -1;
+	tmp = open(tmp_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	journal_init(tmp);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	close(tmp);
+	return rmdir(tmp_path);
+}
+
+static struct journal_head
+head_of(const char *id)
+{
+	struct journal_head h = { .cookie = 77 };
+
+	util_copy(h.target.container_id, sizeof(h.target.container_id), id);
+	util_copy(h.target.ifname, sizeof(h.target.ifname), "eth0");
+	return h;
+}
+
+static int
+blob(const char *text)
+{
+	return util_sealed_memfd("blob", text, strlen(text));
+}
+
+static void
+expect_blob(int fd, const char *text)
+{
+	char buf[64] = "";
+
+	assert_int_equal(util_read_full(fd, buf, sizeof(buf)), (ssize_t)strlen(text));
+	assert_string_equal(buf, text);
+	close(fd);
+}
+
+static void
+test_life(void **state)
+{
+	struct journal_head h = head_of("life");
+	struct journal_entry e;
+	int plan = blob("plan"), done = blob("done!");
+
+	(void)state;
+	assert_int_equal(journal_load(&h.target, true, &e), -ENOENT);
+	assert_int_equal(journal_owe(&h.target), -ENOENT);
+	assert_int_equal(journal_plan(&h, plan), 0);
+	assert_int_equal(journal_plan(&h, plan), -EEXIST);
+	assert_int_equal(journal_load(&h.target, true, &e), 0);
+	assert_int_equal(e.kind, STATE_IS_PLAN);
+	assert_int_equal(e.head.cookie, 77);
+	assert_false(e.owed || e.stale);
+	expect_blob(e.blob, "plan");
+	assert_int_equal(journal_done(&h.target, done), 0);
+	assert_int_equal(journal_owe(&h.target), 0);
+	assert_int_equal(journal_load(&h.target, true, &e), 0);
+	assert_int_equal(e.kind, STATE_IS_DONE);
+	assert_true(e.owed);
+	expect_blob(e.blob, "done!");
+	assert_int_equal(journal_remove(&h.target), 0);
+	assert_int_equal(journal_remove(&h.target), 0);
+	close(plan);
+	close(done);
+}
+
+static void
+count_entries(const struct journal_entry *e, void *arg)
+{
+	(void)e;
+	++*(int *)arg;
+}
+
+/* Cut off behind every byte, the entry is what was whole by then, or is recognised as torn. */
+static void
+test_torn(void **state)
+{
+	struct journal_head h = head_of("torn");
+	int plan = blob("plan"), done = blob("done!");
+	size_t plan_end = 2 * sizeof(struct record) + sizeof(h) + 4;
+	cleanup_close int fd = -1;
+	struct stat st;
+	int seen = 0;
+
+	(void)state;
+	assert_int_equal(journal_plan(&h, plan), 0);
+	assert_int_equal(journal_done(&h.target, done), 0);
+	fd = openat(tmp, "torn:eth0", O_RDWR | O_CLOEXEC);
+	assert_int_equal(fstat(fd, &st), 0);
+	for (off_t len = st.st_size - 1; len >= 0; len--) {
+		struct journal_entry e;
+		int err;
+
+		assert_int_equal(ftruncate(fd, len), 0);
+		err = journal_load(&h.target, true, &e);
+		if ((size_t)len < plan_end) {
+			assert_int_equal(err, -EBADMSG);
+			continue;
+		}
+		assert_int_equal(err, 0);
+		assert_int_equal(e.kind, STATE_IS_PLAN);
+		expect_blob(e.blob, "plan");
+	}
+	journal_each(count_entries, &seen);
+	assert_int_equal(seen, 0);
+	assert_int_equal(faccessat(tmp, "torn:eth0", F_OK, 0), -1); /* cleaned away */
+	close(plan);
+	close(done);
+}
+
+static void
+test_flipped_bits(void **state)
+{
+	struct journal_head h = head_of("bits");
+	int plan = blob("plan");
+	size_t size = 2 * sizeof(struct record) + sizeof(h) + 4;
+	cleanup_close int fd = -1;
+
+	(void)state;
+	assert_int_equal(journal_plan(&h, plan), 0);
+	fd = openat(tmp, "bits:eth0", O_RDWR | O_CLOEXEC);
+	for (size_t at = 0; at < size; at++) {
+		struct journal_entry e;
+		char c, flipped;
+
+		assert_int_equal(pread(fd, &c, 1, (off_t)at), 1);
+		flipped = (char)(c ^ 0x20);
+		assert_int_equal(pwrite(fd, &flipped, 1, (off_t)at), 1);
+		assert_int_equal(journal_load(&h.target, false, &e), -EBADMSG);
+		assert_int_equal(pwrite(fd, &c, 1, (off_t)at), 1);
+	}
+	assert_int_equal(journal_remove(&h.target), 0);
+	close(plan);
+}
+
+/* An entry that was moved to another name is not that other attachment's. */
+static void
+test_foreign_name(void **state)
+{
+	struct journal_head h = head_of("one"), other = head_of("two");
+	struct journal_entry e;
+	int plan = blob("plan");
+
+	(void)state;
+	assert_int_equal(journal_plan(&h, plan), 0);
+	assert_int_equal(renameat(tmp, "one:eth0", tmp, "two:eth0"), 0);
+	assert_int_equal(journal_load(&other.target, false, &e), -EBADMSG);
+	assert_int_equal(journal_remove(&other.target), 0);
+	close(plan);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_torn),
+		cmocka_unit_test(test_flipped_bits),
+		cmocka_unit_test(test_foreign_name),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
