@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "netpriv/journal.h"
 #include "netpriv/log.h"
 #include "netpriv/netns.h"
 #include "netpriv/owed.h"
+#include "netpriv/route.h"
 #include "netpriv/spool_read.h"
 #include "netpriv/util.h"
 
@@ -40,18 +40,18 @@ attach_new(enum cmd_origin origin, int shim_fd)
 }
 
 struct cmd *
-attach_internal(enum cmd_origin origin, const struct wire_target *t, int netns)
+attach_internal(enum cmd_origin origin, const struct journal_entry *e)
 {
 	struct cmd *c = attach_new(origin, -1);
 
-	if (!c) {
-		if (netns >= 0)
-			close(netns);
+	if (!c)
 		return NULL;
-	}
 	c->verb = CNI_DEL;
-	c->target = *t;
-	c->netns = netns;
+	c->target = e->head.target;
+	if (!e->stale && e->head.target.netns[0])
+		c->netns = netns_reopen(e->head.target.netns, e->head.cookie);
+	if (c->netns < 0)
+		c->netns = -1;
 	c->phase = CMD_QUEUED;
 	c->deadline = INT64_MAX;
 	return c;
@@ -102,6 +102,8 @@ finish(struct cmd *c)
 	wire_close(&c->worker);
 	drop_fd(&c->config);
 	drop_fd(&c->netns);
+	route_close(c->nl);
+	c->nl = NULL;
 	drop_fd(&c->result_fd);
 	free(c->valid);
 	c->valid = NULL;
@@ -462,17 +464,13 @@ attach_stop(void)
 static void
 recover_entry(const struct journal_entry *e, void *arg)
 {
-	int netns = -1;
-
 	(void)arg;
 	if (e->kind == STATE_IS_DONE && !e->owed && !e->stale)
 		return;
 	log_warn("journal: %s %s is %s; undoing it", e->head.target.container_id,
 		 e->head.target.ifname,
 		 e->stale ? "of an earlier boot" : e->owed ? "half undone" : "half done");
-	if (!e->stale && e->head.target.netns[0])
-		netns = netns_reopen(e->head.target.netns, e->head.cookie);
-	attach_internal(CMD_BOOT, &e->head.target, netns < 0 ? -1 : netns);
+	attach_internal(CMD_BOOT, e);
 }
 
 void

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "netpriv/conf.h"
+#include "netpriv/journal.h"
 #include "netpriv/wire.h"
 
 enum cmd_phase {
@@ -28,6 +29,7 @@ struct cmd {
 	struct wire_target target;
 	struct wire shim;     /* fd -1: internal, or the shim went away */
 	int config, netns;    /* -1 = none */
+	struct nl_sock *nl;   /* in that namespace, once something asked for it */
 	uint64_t cookie;
 	int64_t deadline;     /* of the phase, util_now_ms() */
 	struct wire worker;   /* fd -1: none */
@@ -60,8 +62,9 @@ extern struct attach_ctx attach;
 /* A new command at the end of the list; NULL when out of memory. */
 struct cmd *attach_new(enum cmd_origin origin, int shim_fd);
 
-/* A DEL that nobody asked for just now. netns: a descriptor to take over, or -1. */
-struct cmd *attach_internal(enum cmd_origin origin, const struct wire_target *t, int netns);
+/* A DEL that nobody asked for just now, of what the journal says; in its network namespace while that is still there. NULL when
+ * out of memory. */
+struct cmd *attach_internal(enum cmd_origin origin, const struct journal_entry *e);
 
 /* Checks the facts of an ATTACH that passed the wire, and queues the command or answers it. */
 void attach_accept(struct cmd *c);

@@ -85,7 +85,7 @@ check_ifname(const char *s)
 static bool
 label(const char *s, size_t len)
 {
-	if (len < 1 || len > 63 || s[0] == '-' || s[len - 1] == '-')
+	if (len < 1 || s[0] == '-' || s[len - 1] == '-')
 		return false;
 	for (size_t i = 0; i < len; i++)
 		if (strchr(LOWER DIGIT "-", s[i]) == NULL)
@@ -96,7 +96,7 @@ label(const char *s, size_t len)
 bool
 check_dns_label(const char *s)
 {
-	return label(s, strlen(s));
+	return strlen(s) <= 63 && label(s, strlen(s));
 }
 
 bool

@@ -24,7 +24,7 @@ bool check_ifname(const char *s);
 /* Plugin type: [a-z0-9][a-z0-9._-]{0,62} */
 bool check_plugin(const char *s);
 
-/* DNS-1123 label (namespace, at most 63) and subdomain (object name, at most 253). */
+/* DNS-1123 label (namespace, at most 63) and subdomain (object name, at most 253; Kubernetes sets no limit to its parts). */
 bool check_dns_label(const char *s);
 bool check_dns_subdomain(const char *s);
 

@@ -3,9 +3,7 @@
 #include "netpriv/owed.h"
 
 #include "netpriv/attach.h"
-#include "netpriv/journal.h"
 #include "netpriv/log.h"
-#include "netpriv/netns.h"
 #include "netpriv/util.h"
 
 #define FIRST_MS 1000
@@ -80,20 +78,18 @@ owed_tick(int64_t now)
 	for (struct owed **at = &list; *at;) {
 		struct owed *o = *at;
 		struct journal_entry e;
-		int netns = -1;
+		int err = o->due <= now ? journal_load(&o->target, false, &e) : -EAGAIN;
 
-		if (o->due <= now) {
-			if (journal_load(&o->target, false, &e) == -ENOENT) {
-				*at = o->next;
-				free(o);
-				continue;
-			}
-			if (e.head.target.netns[0] && !e.stale)
-				netns = netns_reopen(e.head.target.netns, e.head.cookie);
-			attach_internal(CMD_RETRY, &o->target, netns < 0 ? -1 : netns);
+		if (err == -ENOENT) {
+			*at = o->next;
+			free(o);
+			continue;
+		}
+		if (err == 0 && attach_internal(CMD_RETRY, &e))
 			/* Until its verdict, which sets a new time or takes it off the list. */
 			o->due = INT64_MAX;
-		}
+		else if (err != -EAGAIN)
+			o->due = now + LAST_MS;
 		if (o->due < next)
 			next = o->due;
 		at = &o->next;

@@ -13,12 +13,6 @@
 #include "netpriv/util.h"
 
 static void
-socket_cleanup(struct nl_sock **sk)
-{
-	nl_socket_free(*sk);
-}
-
-static void
 cache_cleanup(struct nl_cache **cache)
 {
 	nl_cache_free(*cache);
@@ -70,8 +64,8 @@ connect_here(void *arg)
 }
 
 /* A netlink socket belongs to the namespace that it was opened in, so the visit is short. */
-static struct nl_sock *
-open_in(int netns)
+struct nl_sock *
+route_open(int netns)
 {
 	struct nl_sock *sk = nl_socket_alloc();
 
@@ -81,16 +75,19 @@ open_in(int netns)
 	return NULL;
 }
 
-int
-route_link(int netns, const char *ifname, struct msg_link *facts, char *text, size_t size)
+void
+route_close(struct nl_sock *sk)
 {
-	cleanup_with(socket_cleanup) struct nl_sock *sk = open_in(netns);
+	nl_socket_free(sk);
+}
+
+int
+route_link(struct nl_sock *sk, const char *ifname, struct msg_link *facts, char *text, size_t size)
+{
 	cleanup_with(link_cleanup) struct rtnl_link *link = NULL;
 	char mac[64];
 	int err;
 
-	if (!sk)
-		return fail(-NLE_FAILURE, "netlink socket", ifname, text, size);
 	err = rtnl_link_get_kernel(sk, 0, ifname, &link);
 	if (err < 0)
 		return fail(err, "reading", ifname, text, size);
@@ -181,14 +178,11 @@ only_default(struct nl_sock *sk, unsigned family, int ifindex)
 }
 
 int
-route_default(int netns, const struct msg_route_default *want, char *text, size_t size)
+route_default(struct nl_sock *sk, const struct msg_route_default *want, char *text, size_t size)
 {
-	cleanup_with(socket_cleanup) struct nl_sock *sk = open_in(netns);
 	cleanup_with(link_cleanup) struct rtnl_link *link = NULL;
 	int err, ifindex;
 
-	if (!sk)
-		return fail(-NLE_FAILURE, "netlink socket", want->ifname, text, size);
 	err = rtnl_link_get_kernel(sk, 0, want->ifname, &link);
 	if (err < 0)
 		return fail(err, "default route", want->ifname, text, size);

@@ -12,10 +12,16 @@
 /* Marks the routes that Postern made (ip route: "proto 80"). */
 #define ROUTE_PROTOCOL 80
 
+struct nl_sock;
+
+/* A netlink socket in the namespace, for the functions below; NULL when there is none to be had. */
+struct nl_sock *route_open(int netns);
+void route_close(struct nl_sock *sk);
+
 /* Facts of the link; -ENODEV when there is none. */
-int route_link(int netns, const char *ifname, struct msg_link *facts, char *text, size_t size);
+int route_link(struct nl_sock *sk, const char *ifname, struct msg_link *facts, char *text, size_t size);
 
 /* Removes every default route of the family from the main table, adds the one asked for, and reads back that it is the only one. */
-int route_default(int netns, const struct msg_route_default *want, char *text, size_t size);
+int route_default(struct nl_sock *sk, const struct msg_route_default *want, char *text, size_t size);
 
 #endif

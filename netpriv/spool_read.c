@@ -7,9 +7,7 @@
 #include <sys/stat.h>
 
 #include "netpriv/attach.h"
-#include "netpriv/journal.h"
 #include "netpriv/log.h"
-#include "netpriv/netns.h"
 #include "netpriv/spool.h"
 #include "netpriv/util.h"
 #include "netpriv/wire_check.h"
@@ -77,20 +75,16 @@ replay(const char *name)
 	struct wire_target t;
 	struct journal_entry e;
 	struct cmd *c;
-	int netns = -1;
 	int err = read_target(name, &t);
 
 	if (err < 0) {
 		log_error("spool/%s: %s; left there", name, strerror(-err));
 		return;
 	}
-	if (journal_load(&t, false, &e) == 0) {
-		t = e.head.target;
-		if (!e.stale && t.netns[0])
-			netns = netns_reopen(t.netns, e.head.cookie);
-	}
+	if (journal_load(&t, false, &e) < 0)
+		e = (struct journal_entry){ .head.target = t, .stale = true, .blob = -1 };
 	log_info("spool: DEL %s %s", t.container_id, t.ifname);
-	c = attach_internal(CMD_SPOOL, &t, netns < 0 ? -1 : netns);
+	c = attach_internal(CMD_SPOOL, &e);
 	if (c)
 		util_copy(c->spool, sizeof(c->spool), name);
 }

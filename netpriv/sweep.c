@@ -2,7 +2,6 @@
  * Runs in: netpriv.  Trusts: the journal; of the worker's list, only that each entry is well formed. */
 #include "netpriv/sweep.h"
 
-#include "netpriv/journal.h"
 #include "netpriv/log.h"
 #include "netpriv/util.h"
 
@@ -42,7 +41,7 @@ sweep_entry(const struct journal_entry *e, void *arg)
 			return;
 	log_info("GC: %s %s is not valid any more", e->head.target.container_id,
 		 e->head.target.ifname);
-	del = attach_internal(CMD_SWEEP, &e->head.target, -1);
+	del = attach_internal(CMD_SWEEP, e);
 	if (del) {
 		del->parent = c;
 		c->sweeping++;

@@ -34,7 +34,7 @@ util_utf8(const char *s, unsigned *code)
 	for (size_t i = 1; i < n; i++) {
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
-		value = value << 6 | (s[i] & 0x3fu);
+		value = value << 6 | ((unsigned char)s[i] & 0x3fu);
 	}
 	if (value < least[n] || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff))
 		return 0;

@@ -139,8 +139,9 @@ class Postern:
         self.tag = f"{PREFIX}{next(SERIAL)}"  # its links begin with that
         self.bridge = self.tag + "br0"
         self.cluster(self.bridge_conf("cluster", self.bridge, "10.88.0.0/16", "fd88::/64"))
-        # What an interrupted run left behind is not the machine's.
-        self.door_before = DOOR.read_bytes() if DOOR.exists() and b"/postern-test-" not in DOOR.read_bytes() else None
+        self.door_before = DOOR.read_bytes() if DOOR.exists() else None
+        if b"/postern-test-" in (self.door_before or b"") and not os.path.exists(self.door_before.strip()):
+            self.door_before = None  # left behind by a run that was interrupted
         self.door_dir_before = DOOR.parent.exists()
 
     # What the node has.

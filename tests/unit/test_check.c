@@ -73,7 +73,9 @@ static const struct row rows[] = {
 	{ check_dns_subdomain, "a..b", false },
 	{ check_dns_subdomain, "a.", false },
 	{ check_dns_subdomain, "..", false },
-	{ check_dns_subdomain, A120 ".b", false },
+	{ check_dns_subdomain, A120 ".b", true }, /* pods may be named so */
+	{ check_dns_subdomain, A120 A120 "01234567890123", false },
+	{ check_dns_label, A60 "1234", false },
 	{ check_dns_subdomain, "a/b", false },
 	{ check_uid, "", true },
 	{ check_uid, "3f2504e0-4f89-11d3-9a0c-0305e82c3301", true },
