@@ -57,6 +57,16 @@ attach_internal(enum cmd_origin origin, const struct journal_entry *e)
 	return c;
 }
 
+bool
+attach_netlink(struct cmd *c)
+{
+	if (!c->nl)
+		c->nl = route_open(c->netns);
+	if (!c->nl)
+		attach_lost(c, "no netlink socket in its network namespace");
+	return c->nl != NULL;
+}
+
 static void
 drop_fd(int *fd)
 {
@@ -211,6 +221,13 @@ attach_accept(struct cmd *c)
 	c->deadline = c->verb == CNI_DEL ? INT64_MAX : util_now_ms() + attach.conf->wait_ms;
 }
 
+/* Delegates see all paths beneath /proc as one, WIRE_NETNS_ALIAS. */
+static bool
+is_aliased(const char *netns)
+{
+	return strncmp(netns, "/proc/", 6) == 0;
+}
+
 /* Hands the command to the broker with a fresh channel, bound to this attachment. */
 static void
 offer(struct cmd *c, uint32_t verb)
@@ -231,7 +248,7 @@ offer(struct cmd *c, uint32_t verb)
 		m.flags |= OFFER_STATE;
 	if (c->shim.fd < 0)
 		m.flags |= OFFER_INTERNAL;
-	if (strncmp(c->target.netns, "/proc/", 6) == 0)
+	if (is_aliased(c->target.netns))
 		m.flags |= OFFER_ALIAS;
 	c->offered = m.flags;
 	c->worker = WIRE_INIT(pair[0], ROLE_NETPRIV, ROLE_WORKER);
@@ -244,6 +261,12 @@ offer(struct cmd *c, uint32_t verb)
 	close(pair[1]);
 	if (err < 0)
 		log_fatal("broker: %s", strerror(-err));
+}
+
+static bool
+same_path(const char *a, const char *b)
+{
+	return a[0] && (strcmp(a, b) == 0 || (is_aliased(a) && is_aliased(b)));
 }
 
 static bool
@@ -261,8 +284,9 @@ may_start(const struct cmd *c)
 			running += container == (o->target.container_id[0] != '\0');
 		else if (o->began >= c->began)
 			continue;
-		/* One command a container at a time, in order of arrival. */
-		if (container && strcmp(o->target.container_id, c->target.container_id) == 0)
+		/* One command a container at a time, in order of arrival; and one a path, since exec binds over it. */
+		if (container && (strcmp(o->target.container_id, c->target.container_id) == 0 ||
+				  same_path(o->target.netns, c->target.netns)))
 			return false;
 	}
 	return running < (container ? attach.conf->attachments : MAX_NODE_COMMANDS);

@@ -72,6 +72,9 @@ void attach_accept(struct cmd *c);
 /* Gives as many waiting commands their turn as there is room for; drops the finished ones. */
 void attach_schedule(void);
 
+/* Makes c->nl, the command's socket in its pod. False when the worker was lost for want of it. */
+bool attach_netlink(struct cmd *c);
+
 /* The worker's last word. */
 void attach_verdict(struct cmd *c, const struct msg_verdict *v, int text_fd);
 

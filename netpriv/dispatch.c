@@ -118,17 +118,6 @@ op_conf_get(struct cmd *c, const struct msg_conf_get *m)
 	answer(c, MSG_CONF, &r, fd);
 }
 
-/* The command's socket in its pod, or NULL when the worker was lost for want of it. */
-static struct nl_sock *
-pod_socket(struct cmd *c)
-{
-	if (!c->nl)
-		c->nl = route_open(c->netns);
-	if (!c->nl)
-		attach_lost(c, "no netlink socket in its network namespace");
-	return c->nl;
-}
-
 /* Safe: reads one link of the pod's own namespace. */
 static void
 op_link_get(struct cmd *c, const struct msg_link_get *m)
@@ -136,7 +125,7 @@ op_link_get(struct cmd *c, const struct msg_link_get *m)
 	struct msg_link r = { 0 };
 	char text[WIRE_TEXT];
 
-	if (!pod_socket(c))
+	if (!attach_netlink(c))
 		return;
 	r.error = route_link(c->nl, m->ifname, &r, text, sizeof(text));
 	if (r.error < 0 && r.error != -ENODEV)
@@ -151,7 +140,7 @@ op_route_default(struct cmd *c, const struct msg_route_default *m)
 {
 	struct msg_reply r = { 0 };
 
-	if (!pod_socket(c))
+	if (!attach_netlink(c))
 		return;
 	r.error = route_default(c->nl, m, r.text, sizeof(r.text));
 	answer(c, MSG_REPLY, &r, -1);

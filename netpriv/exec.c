@@ -15,15 +15,18 @@
 
 #define MAX_RUNS 160 /* commands at once, and the ones that are being killed */
 #define STRAY_MS 100 /* between looks at killed strays that are not dead yet */
+#define BUSY_MS 50   /* between tries to execute a binary that somebody is still writing (ETXTBSY) */
+#define BUSY_TRIES 40
 
 struct run {
 	uint64_t serial; /* 0 = free */
-	pid_t pid;
-	int pidfd, errfd;
+	struct msg_exec_run m;
+	int fds[4]; /* as they came with it */
+	struct launch l;
 	int64_t deadline;
-	uint32_t allowed_ms;
+	int64_t again; /* when to try again a binary that was being written, 0 = it runs */
+	unsigned tries;
 	bool timeout;
-	char plugin[64];
 };
 
 static const struct conf *conf;
@@ -59,12 +62,31 @@ report(uint64_t serial, uint32_t how, uint32_t status, const char *text)
 }
 
 static void
+forget_run(struct run *run)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(run->fds); i++)
+		if (run->fds[i] >= 0)
+			close(run->fds[i]);
+	run->serial = 0;
+}
+
+static void
+launch_run(struct run *run)
+{
+	char text[WIRE_TEXT] = "";
+	int err = launch_start(&run->m, run->fds, &run->l, text, sizeof(text));
+
+	run->again = 0;
+	if (err < 0) {
+		report(run->serial, DONE_FAILED, (uint32_t)-err, text);
+		forget_run(run);
+	}
+}
+
+static void
 start_run(struct wire_msg *m)
 {
-	const struct msg_exec_run *r = &m->body.exec_run;
 	struct run *run = runs;
-	char text[WIRE_TEXT] = "";
-	int err;
 
 	while (run < runs + MAX_RUNS && run->serial)
 		run++;
@@ -72,24 +94,27 @@ start_run(struct wire_msg *m)
 		report(m->head.serial, DONE_FAILED, EAGAIN, "too many delegates are running");
 		return;
 	}
-	err = launch_start(r, m->fds, &run->pid, &run->pidfd, &run->errfd, text, sizeof(text));
-	if (err < 0) {
-		report(m->head.serial, DONE_FAILED, (uint32_t)-err, text);
-		return;
-	}
 	run->serial = m->head.serial;
-	run->allowed_ms = r->deadline_ms;
-	run->deadline = util_now_ms() + r->deadline_ms;
+	run->m = m->body.exec_run;
+	for (unsigned i = 0; i < ARRAY_LEN(run->fds); i++)
+		run->fds[i] = util_take_fd(&m->fds[i]);
+	run->deadline = util_now_ms() + run->m.deadline_ms;
+	run->tries = 0;
 	run->timeout = false;
-	util_copy(run->plugin, sizeof(run->plugin), r->run.plugin);
+	launch_run(run);
 }
 
 static void
 kill_run(struct run *run)
 {
+	if (run->again) { /* there is nothing to kill just now */
+		report(run->serial, DONE_TIMEOUT, run->m.deadline_ms, "");
+		forget_run(run);
+		return;
+	}
 	/* It leads its session and group; not reaped yet, so the number is still its own. */
-	kill(-run->pid, SIGKILL);
-	syscall(SYS_pidfd_send_signal, run->pidfd, SIGKILL, NULL, 0);
+	kill(-run->l.pid, SIGKILL);
+	syscall(SYS_pidfd_send_signal, run->l.pidfd, SIGKILL, NULL, 0);
 }
 
 /* A process that a delegate left behind, in a session of its own, is ours now (we are the subreaper): it ends with its
@@ -111,7 +136,7 @@ end_strays(void)
 		siginfo_t si = { 0 };
 
 		for (struct run *r = runs; r < runs + MAX_RUNS; r++)
-			ours = ours || (r->serial && (r->pid == pid || getsid(pid) == r->pid));
+			ours = ours || (r->serial && !r->again && (r->l.pid == pid || getsid(pid) == r->l.pid));
 		if (ours)
 			continue;
 		kill(pid, SIGKILL);
@@ -127,25 +152,29 @@ end_run(struct run *run)
 {
 	char text[WIRE_TEXT] = "";
 	siginfo_t si = { 0 };
-	uint64_t serial = run->serial;
 	int err;
 
-	if (waitid(P_PIDFD, (id_t)run->pidfd, &si, WEXITED | WNOWAIT | WNOHANG) < 0 || si.si_pid == 0)
+	if (waitid(P_PIDFD, (id_t)run->l.pidfd, &si, WEXITED | WNOWAIT | WNOHANG) < 0 || si.si_pid == 0)
 		return;
 	kill_run(run); /* what it left in its group; before the number is free for others */
-	waitid(P_PIDFD, (id_t)run->pidfd, &si, WEXITED);
-	err = launch_why(run->errfd, text, sizeof(text));
-	close(run->pidfd);
-	close(run->errfd);
-	run->serial = 0;
+	waitid(P_PIDFD, (id_t)run->l.pidfd, &si, WEXITED);
+	err = launch_why(run->l.errfd, text, sizeof(text));
+	close(run->l.pidfd);
+	close(run->l.errfd);
+	launch_unbind(&run->l);
+	if (err == ETXTBSY && ++run->tries < BUSY_TRIES) {
+		run->again = util_now_ms() + BUSY_MS;
+		return;
+	}
 	if (err)
-		report(serial, DONE_FAILED, (uint32_t)err, text);
+		report(run->serial, DONE_FAILED, (uint32_t)err, text);
 	else if (run->timeout)
-		report(serial, DONE_TIMEOUT, run->allowed_ms, "");
+		report(run->serial, DONE_TIMEOUT, run->m.deadline_ms, "");
 	else if (si.si_code == CLD_EXITED)
-		report(serial, DONE_EXITED, (uint32_t)si.si_status, "");
+		report(run->serial, DONE_EXITED, (uint32_t)si.si_status, "");
 	else
-		report(serial, DONE_SIGNALED, (uint32_t)si.si_status, "");
+		report(run->serial, DONE_SIGNALED, (uint32_t)si.si_status, "");
+	forget_run(run);
 }
 
 /* False when netpriv is gone: it ends first when the service stops. */
@@ -168,23 +197,31 @@ serve_netpriv(void)
 	return true;
 }
 
-/* Kills what is over its time. Milliseconds until the next deadline, -1 = none. */
+/* Kills what is over its time, tries again what is due, takes idle namespaces off their paths. Milliseconds until the next one, -1 = none. */
 static int
 tick(void)
 {
 	int64_t now = util_now_ms(), next = INT64_MAX;
+	int unbind = launch_tick(now);
 
 	for (struct run *r = runs; r < runs + MAX_RUNS; r++) {
 		if (!r->serial || r->timeout)
 			continue;
 		if (r->deadline <= now) {
-			log_warn("plugin %s: killed after %u ms", r->plugin, r->allowed_ms);
+			log_warn("plugin %s: killed after %u ms", r->m.run.plugin, r->m.deadline_ms);
 			r->timeout = true;
 			kill_run(r);
-		} else if (r->deadline < next) {
-			next = r->deadline;
+			continue;
 		}
+		if (r->again && r->again <= now)
+			launch_run(r);
+		if (r->serial && r->deadline < next)
+			next = r->deadline;
+		if (r->serial && r->again && r->again < next)
+			next = r->again;
 	}
+	if (unbind >= 0 && now + unbind < next)
+		next = now + unbind;
 	return next == INT64_MAX ? -1 : (int)(next - now);
 }
 
@@ -201,7 +238,7 @@ loop(void)
 		fds[0] = (struct pollfd){ .fd = control.fd, .events = POLLIN };
 		fds[1] = (struct pollfd){ .fd = netpriv.fd, .events = POLLIN };
 		for (unsigned i = 0; i < MAX_RUNS; i++)
-			fds[2 + i] = (struct pollfd){ .fd = runs[i].serial ? runs[i].pidfd : -1,
+			fds[2 + i] = (struct pollfd){ .fd = runs[i].serial && !runs[i].again ? runs[i].l.pidfd : -1,
 						      .events = POLLIN };
 		if (strays && (timeout < 0 || timeout > STRAY_MS))
 			timeout = STRAY_MS;
@@ -210,7 +247,7 @@ loop(void)
 		if (fds[0].revents) /* STOP, or the supervisor is gone */
 			return;
 		for (unsigned i = 0; i < MAX_RUNS; i++) {
-			if (runs[i].serial && fds[2 + i].revents) {
+			if (runs[i].serial && !runs[i].again && fds[2 + i].revents) {
 				end_run(&runs[i]);
 				ended = true;
 			}

@@ -19,11 +19,23 @@
 #include "netpriv/util.h"
 #include "seccomp/sandbox.h"
 
-#define BUSY_TRIES 40 /* ETXTBSY: somebody is still writing the binary; 50 ms apart */
 #define ENV_MAX 8
+
+#define MAX_BINDS 256
+#define IDLE_MS 100
+
+/* A network namespace at a path, in our own mount namespace. */
+struct bind {
+	char path[WIRE_NETNS]; /* "" = free */
+	int fd;                /* keeps the namespace, and with it its inode number, from being another's */
+	ino_t ino;
+	unsigned users;
+	int64_t idle; /* since when it has none */
+};
 
 static const struct conf *conf;
 static struct sock_fprog filter;
+static struct bind binds[MAX_BINDS];
 
 /* What a child that failed says: which step, and errno. */
 struct why {
@@ -49,6 +61,8 @@ launch_init(const struct conf *c)
 	cleanup_close int fd = -1;
 
 	conf = c;
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+		log_fatal("own mount namespace: %s", strerror(errno));
 	sandbox_compile(ROLE_DELEGATE, (enum conf_sandbox)c->sandbox, &filter);
 	mkdir("/run/cni", 0755);
 	fd = open(WIRE_NETNS_ALIAS, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -145,16 +159,86 @@ give_up(const struct plan *p, const char *step, int err)
 			give_up((p), (step), errno);                                               \
 	} while (0)
 
-/* What the plugin opens at the runtime's path is the namespace that was checked, whatever became of the path since. */
+/* Takes a namespace off its path. ENOENT, EINVAL: the runtime removed the path, and the kernel our mount with it. */
 static void
-bind_netns(const struct plan *p)
+drop_bind(struct bind *b)
 {
-	char source[32];
+	if (umount2(b->path, MNT_DETACH) < 0 && errno != ENOENT && errno != EINVAL)
+		log_fatal("%s: cannot be unbound: %s", b->path, strerror(errno));
+	b->path[0] = '\0';
+	close(b->fd);
+}
 
-	MUST(p, "unshare", unshare(CLONE_NEWNS));
-	MUST(p, "mount propagation", mount("none", "/", NULL, MS_SLAVE | MS_REC, NULL));
-	snprintf(source, sizeof(source), "/proc/self/fd/%d", p->fds[3]);
-	MUST(p, "binding the network namespace over CNI_NETNS", mount(source, p->bind, NULL, MS_BIND, NULL));
+/* What a plugin opens at the runtime's path is the namespace that was checked, whatever became of the path since. netpriv serves one
+ * command a path at a time. Returns the bind's number, 1 or more, or -errno. */
+static int
+bind_netns(int netns, const char *path)
+{
+	struct bind *b = NULL;
+	char source[32];
+	struct stat st;
+
+	if (fstat(netns, &st) < 0)
+		return -errno;
+	for (struct bind *o = binds; o < binds + MAX_BINDS; o++) {
+		if (strcmp(o->path, path) == 0) {
+			b = o;
+			break;
+		}
+		if (!o->path[0] && !b)
+			b = o;
+	}
+	if (!b)
+		return -EAGAIN;
+	if (b->path[0] && b->ino != st.st_ino) {
+		if (b->users)
+			return -EBUSY;
+		drop_bind(b);
+	}
+	if (!b->path[0]) {
+		b->fd = fcntl(netns, F_DUPFD_CLOEXEC, 3);
+		if (b->fd < 0)
+			return -errno;
+		snprintf(source, sizeof(source), "/proc/self/fd/%d", netns);
+		if (mount(source, path, NULL, MS_BIND, NULL) < 0) {
+			int err = -errno;
+
+			close(b->fd);
+			return err;
+		}
+		util_copy(b->path, sizeof(b->path), path);
+		b->ino = st.st_ino;
+	}
+	b->users++;
+	return (int)(b - binds) + 1;
+}
+
+void
+launch_unbind(struct launch *l)
+{
+	if (l->bind) {
+		binds[l->bind - 1].users--;
+		binds[l->bind - 1].idle = util_now_ms();
+	}
+	l->bind = 0;
+}
+
+int
+launch_tick(int64_t now)
+{
+	int next = -1;
+
+	for (struct bind *b = binds; b < binds + MAX_BINDS; b++) {
+		int left = (int)(b->idle + IDLE_MS - now);
+
+		if (!b->path[0] || b->users)
+			continue;
+		if (left <= 0)
+			drop_bind(b);
+		else if (next < 0 || left < next)
+			next = left;
+	}
+	return next;
 }
 
 static void
@@ -180,8 +264,6 @@ become_delegate(struct plan *p)
 	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&empty);
 	sigprocmask(SIG_SETMASK, &empty, NULL);
-	if (p->bind)
-		bind_netns(p);
 	if (p->sha256[0] && (err = digest_check(p->bin, p->sha256)) < 0)
 		give_up(p, "comparing the plugin's SHA-256 with the node's table", -err);
 	MUST(p, "stdin", lseek(p->fds[0], 0, SEEK_SET));
@@ -199,23 +281,46 @@ become_delegate(struct plan *p)
 	err = sandbox_load(&filter);
 	if (err < 0)
 		give_up(p, "seccomp filter", -err);
-	for (int i = 0; i < BUSY_TRIES; i++) {
-		syscall(SYS_execveat, p->bin, "", argv, env, flags);
-		if (errno != ETXTBSY)
-			break;
-		usleep(50000);
-	}
+	syscall(SYS_execveat, p->bin, "", argv, env, flags);
 	give_up(p, "execution", errno);
 }
 
+/* vfork(): the child changes nothing but itself until it is another program, and copying our memory is what takes longest. Hashing
+ * a binary may take longer still, and nobody should wait for that. */
+static int
+start_child(struct plan *p, struct launch *l)
+{
+	int pipefd[2];
+
+	if (pipe2(pipefd, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	p->errfd = pipefd[1];
+	l->errfd = pipefd[0];
+	l->pid = p->sha256[0] ? fork() : vfork();
+	if (l->pid == 0)
+		become_delegate(p);
+	close(pipefd[1]);
+	if (l->pid < 0) {
+		int err = -errno;
+
+		close(l->errfd);
+		return err;
+	}
+	l->pidfd = (int)syscall(SYS_pidfd_open, l->pid, 0);
+	if (l->pidfd < 0)
+		log_fatal("pidfd_open: %s", strerror(errno));
+	return 0;
+}
+
 int
-launch_start(const struct msg_exec_run *m, const int fds[4], pid_t *pid, int *pidfd, int *errfd,
-	     char *text, size_t size)
+launch_start(const struct msg_exec_run *m, const int fds[4], struct launch *l, char *text, size_t size)
 {
 	struct plan p = { .bin = -1 };
+	const char *step = "";
 	uint32_t deadline;
-	int pipefd[2], err;
+	int err;
 
+	memset(l, 0, sizeof(*l));
 	/* Asked again: exec does not take netpriv's word for what may run. */
 	if (!conf_plugin(conf, m->run.plugin, &p.caps, &deadline, &p.sha256)) {
 		snprintf(text, size, "plugin \"%s\" is not in this node's table", m->run.plugin);
@@ -227,24 +332,19 @@ launch_start(const struct msg_exec_run *m, const int fds[4], pid_t *pid, int *pi
 	snprintf(p.path, sizeof(p.path), "%s/%s", conf->bin_dir, m->run.plugin);
 	memcpy(p.fds, fds, sizeof(p.fds));
 	fill_env(&p, m, fds[3] >= 0);
-	err = pipe2(pipefd, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : 0;
-	if (err == 0) {
-		p.errfd = pipefd[1];
-		*pid = fork();
-		err = *pid < 0 ? -errno : 0;
-		if (*pid == 0)
-			become_delegate(&p);
-		close(pipefd[1]);
-		*errfd = pipefd[0];
-		*pidfd = err < 0 ? -1 : (int)syscall(SYS_pidfd_open, *pid, 0);
-		if (err < 0)
-			close(*errfd);
-		else if (*pidfd < 0)
-			log_fatal("pidfd_open: %s", strerror(errno));
+	if (p.bind)
+		err = bind_netns(fds[3], p.bind);
+	if (err < 0) {
+		step = "binding the network namespace over CNI_NETNS: ";
+	} else {
+		l->bind = (unsigned)err;
+		err = start_child(&p, l);
 	}
 	close(p.bin);
-	if (err < 0)
-		snprintf(text, size, "plugin \"%s\": %s", m->run.plugin, strerror(-err));
+	if (err < 0) {
+		launch_unbind(l);
+		snprintf(text, size, "plugin \"%s\": %s%s", m->run.plugin, step, strerror(-err));
+	}
 	return err;
 }
 

@@ -120,6 +120,28 @@ add_rows(scmp_filter_ctx ctx, const struct filter_table *t)
 	return 0;
 }
 
+/* A plugin runs under exec's filter already: its own takes away what exec's has beyond the plugins' table, and no more. A whole table
+ * again would be looked through at each of its calls, and compiled by the kernel for each plugin that starts. */
+static int
+add_difference(scmp_filter_ctx ctx, enum conf_sandbox mode)
+{
+	uint32_t action = mode == CONF_LOG    ? SCMP_ACT_LOG
+			  : mode == CONF_TRAP ? SCMP_ACT_TRAP
+					      : SCMP_ACT_ERRNO(EPERM);
+
+	for (size_t i = 0; i < filter_exec.n; i++) {
+		int nr = seccomp_syscall_resolve_name(filter_exec.rows[i].call), err;
+
+		for (size_t j = 0; j < filter_delegate.n; j++)
+			if (strcmp(filter_delegate.rows[j].call, filter_exec.rows[i].call) == 0)
+				return -EEXIST;
+		err = nr < 0 ? 0 : seccomp_rule_add(ctx, action, nr, 0);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
 /* The program, out of the library into memory of our own. */
 static int
 export_program(scmp_filter_ctx ctx, struct sock_fprog *prog)
@@ -163,7 +185,7 @@ sandbox_compile(enum role role, enum conf_sandbox mode, struct sock_fprog *prog)
 	wrong = filter_lint(t, &where);
 	if (wrong != NULL)
 		log_fatal("sandbox: filter table of %s, %s: %s", role_name(role), where, wrong);
-	ctx = seccomp_init(default_action(t, mode));
+	ctx = seccomp_init(role == ROLE_DELEGATE ? SCMP_ACT_ALLOW : default_action(t, mode));
 	if (ctx == NULL)
 		log_fatal(
 		    "sandbox: libseccomp cannot start a filter; is its kernel support there?");
@@ -173,7 +195,7 @@ sandbox_compile(enum role role, enum conf_sandbox mode, struct sock_fprog *prog)
 	if (err == 0)
 		err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (err == 0)
-		err = add_rows(ctx, t);
+		err = role == ROLE_DELEGATE ? add_difference(ctx, mode) : add_rows(ctx, t);
 	if (err == 0)
 		err = export_program(ctx, prog);
 	if (err < 0)

@@ -56,7 +56,7 @@ const struct filter_row *filter_row(const struct filter_table *t, size_t row);
  * row of the same call without any), no such call. */
 const char *filter_lint(const struct filter_table *t, const char **where);
 
-/* The plugins' part, table_delegate.c. */
-extern const struct filter_part filter_delegate;
+/* The plugins' part, table_delegate.c; and what exec's table has beyond it. */
+extern const struct filter_part filter_delegate, filter_exec;
 
 #endif

@@ -149,20 +149,19 @@ static const struct filter_row kube[] = {
 };
 PART(kube);
 
-/* The zygote: what a plugin may use, and what it takes to set a plugin up. */
+/* The zygote: what it takes to set a plugin up, beyond what the plugin itself may use. A plugin's own filter takes just these away
+ * again, so none of them may stand in the plugins' table. */
 static const struct filter_row exec[] = {
-    ALLOW_IF("unshare", "a plugin's private mounts", ARG_IS(0, CLONE_NEWNS)),
-    ALLOW_IF("mount", "mounts no longer propagate to the host", ARG_IS(3, MS_REC | MS_SLAVE)),
-    ALLOW_IF("mount", "mounts no longer propagate to the host", ARG_IS(3, MS_REC | MS_PRIVATE)),
     ALLOW_IF("mount", "the pinned namespace over its path", ARG_IS(3, MS_BIND)),
+    ALLOW_IF("umount2", "and away again", ARG_IS(1, MNT_DETACH)),
 };
-PART(exec);
+const struct filter_part filter_exec = {exec, ARRAY_LEN(exec)};
 
 static const struct filter_table tables[] = {
     {ROLE_NETPRIV, 0, {&part_core, &part_channels, &part_netpriv}},
     /* A plugin runs under both filters and the stricter answer wins: exec's may not kill where the
      * plugin's says no, or a run-time that only probes would die. */
-    {ROLE_EXEC, EPERM, {&filter_delegate, &part_exec}},
+    {ROLE_EXEC, EPERM, {&filter_delegate, &filter_exec}},
     {ROLE_DELEGATE, EPERM, {&filter_delegate}},
     {ROLE_BROKER, 0, {&part_core, &part_blind, &part_channels, &part_broker}},
     {ROLE_WORKER, 0, {&part_core, &part_blind, &part_channels, &part_worker}},
