@@ -1,4 +1,5 @@
-/* postern-broker: forks one worker for each CNI command that netpriv offers, and nothing else. It looks into no text.
+/* postern-broker: hands each CNI command that netpriv offers to a worker of its own, and nothing else; one worker always waits,
+ * forked ahead of need. It looks into no text.
  * Runs in: broker.  Trusts: the node configuration; netpriv and the supervisor as far as wire_recv() checks them. */
 #include <fcntl.h>
 #include <jansson.h>
@@ -27,6 +28,8 @@ struct child {
 static const struct conf *conf;
 static struct sock_fprog worker_filter;
 static struct child children[WORKERS];
+static struct wire spare = { .fd = -1 }; /* to the worker that waits */
+static pid_t spare_pid;
 static struct wire control, netpriv, kube;
 
 static void
@@ -54,6 +57,10 @@ reap_children(void)
 		struct child *c = find_child(pid);
 		const char *container = c ? c->container : "?";
 
+		if (pid == spare_pid) {
+			spare_pid = 0;
+			wire_close(&spare);
+		}
 		if (WIFSIGNALED(status))
 			log_error("worker %d (container \"%s\") was killed by signal %d", (int)pid,
 				  container, WTERMSIG(status));
@@ -94,15 +101,37 @@ bind_kube(const struct msg_offer *offer)
 	return pair[0];
 }
 
+/* A worker to wait for the next command. */
+static void
+fork_spare(void)
+{
+	pid_t self = getpid();
+	int pair[2], err = util_seqpair(pair, false);
+
+	if (err) {
+		log_error("no channel for a worker: %s", strerror(-err));
+		return;
+	}
+	spare_pid = fork();
+	if (spare_pid == 0)
+		worker_run(conf, &worker_filter, self, pair[1]);
+	close(pair[1]);
+	spare = WIRE_INIT(pair[0], ROLE_BROKER, ROLE_WORKER);
+	if (spare_pid < 0) {
+		log_error("fork: %s", strerror(errno));
+		spare_pid = 0;
+		wire_close(&spare);
+	}
+}
+
 /* Serves one OFFER. Whatever fails here closes the attachment's channel: netpriv takes that as the end of the command. */
 static void
 serve_offer(struct wire_msg *m)
 {
 	const struct msg_offer *offer = &m->body.offer;
-	struct worker w = { .channel = m->fds[0], .config = m->fds[1], .kube = -1 };
 	struct child *c = find_child(0);
 	cleanup_close int kube_end = -1;
-	pid_t pid, self = getpid();
+	int err;
 
 	if (!c) {
 		log_error("container \"%s\": refused, %d workers are running",
@@ -118,18 +147,30 @@ serve_offer(struct wire_msg *m)
 			return;
 		}
 	}
-	w.kube = kube_end;
-	set_blocking(w.channel);
-	pid = fork();
-	if (pid == 0)
-		worker_run(conf, &worker_filter, offer, self, &w);
-	if (pid < 0) {
-		log_error("container \"%s\": fork: %s", offer->target.container_id,
-			  strerror(errno));
+	set_blocking(m->fds[0]);
+	if (!spare_pid)
+		fork_spare();
+	if (!spare_pid)
 		return;
-	}
-	c->pid = pid;
+	err = wire_send(&spare, MSG_TASK, 0, offer, (int[]){ m->fds[0], m->fds[1], kube_end },
+			kube_end < 0 ? 2 : 3);
+	if (err)
+		log_error("container \"%s\": worker %d: %s", offer->target.container_id,
+			  (int)spare_pid, strerror(-err));
+	c->pid = spare_pid;
 	memcpy(c->container, offer->target.container_id, sizeof(c->container));
+	wire_close(&spare);
+	fork_spare();
+}
+
+/* Not without the worker that waits. */
+__attribute__((noreturn)) static void
+leave(int status)
+{
+	wire_close(&spare);
+	if (spare_pid)
+		waitpid(spare_pid, NULL, 0);
+	_exit(status);
 }
 
 /* Takes one message; ppoll() comes back for the next. */
@@ -145,10 +186,10 @@ read_channel(struct wire *w)
 		/* The supervisor starts the whole set again. */
 		log_info("the channel to %s ended: %s", role_name(w->peer),
 			 err ? strerror(-err) : "closed");
-		_exit(err ? 1 : 0);
+		leave(err ? 1 : 0);
 	}
 	if (m.head.type == MSG_STOP)
-		_exit(0);
+		leave(0);
 	if (m.head.type == MSG_OFFER)
 		serve_offer(&m);
 }
@@ -196,6 +237,7 @@ main(void)
 	netpriv = WIRE_INIT(FD_BROKER_NETPRIV, ROLE_BROKER, ROLE_NETPRIV);
 	kube = WIRE_INIT(FD_BROKER_KUBE, ROLE_BROKER, ROLE_KUBE);
 	set_up();
+	fork_spare();
 	for (;;) {
 		struct pollfd p[] = { { control.fd, POLLIN, 0 }, { netpriv.fd, POLLIN, 0 } };
 		int n = ppoll(p, ARRAY_LEN(p), NULL, &none);

@@ -25,26 +25,11 @@
 #define WORKER_AS (64u << 20)
 #endif
 
-/* Closes all but 0-2 and the worker's own, wherever these are. */
+/* Closes all but 0-2 and fd. */
 static void
-close_others(const struct worker *w)
+close_others(int fd)
 {
-	unsigned from = 3;
-
-	for (;;) {
-		int next = -1;
-		const int own[] = { w->channel, w->config, w->kube };
-
-		for (size_t i = 0; i < ARRAY_LEN(own); i++)
-			if (own[i] >= (int)from && (next < 0 || own[i] < next))
-				next = own[i];
-		if (next < 0)
-			break;
-		if ((unsigned)next > from && close_range(from, (unsigned)next - 1, 0))
-			log_fatal("close_range: %s", strerror(errno));
-		from = (unsigned)next + 1;
-	}
-	if (close_range(from, ~0u, 0))
+	if ((fd > 3 && close_range(3, (unsigned)fd - 1, 0)) || close_range((unsigned)fd + 1, ~0u, 0))
 		log_fatal("close_range: %s", strerror(errno));
 }
 
@@ -68,20 +53,16 @@ alloc_or_die(size_t size)
 	return p;
 }
 
-void
-worker_run(const struct conf *conf, const struct sock_fprog *filter, const struct msg_offer *offer,
-	   pid_t broker, const struct worker *w)
+static void
+confine(const struct sock_fprog *filter, pid_t broker, int task)
 {
-	void *config;
-	size_t len;
 	int err;
 
-	log_init("worker", (enum log_level)conf->log_level);
 	/* Without broker nobody would notice that it hangs. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != broker)
 		log_fatal("broker is gone");
 	prctl(PR_SET_NAME, "postern-worker");
-	close_others(w);
+	close_others(task);
 	set_limit(RLIMIT_CPU, 10);
 	set_limit(RLIMIT_AS, WORKER_AS);
 	set_limit(RLIMIT_DATA, WORKER_AS);
@@ -92,10 +73,29 @@ worker_run(const struct conf *conf, const struct sock_fprog *filter, const struc
 	err = sandbox_load(filter);
 	if (err)
 		log_fatal("cannot load the worker's filter: %s", strerror(-err));
-	err = util_map_memfd(w->config, WIRE_STDIN_MAX, &config, &len);
+}
+
+void
+worker_run(const struct conf *conf, const struct sock_fprog *filter, pid_t broker, int task)
+{
+	struct wire wait = WIRE_INIT(task, ROLE_WORKER, ROLE_BROKER);
+	struct wire_msg m;
+	void *config;
+	size_t len;
+	int err;
+
+	log_init("worker", (enum log_level)conf->log_level);
+	confine(filter, broker, task);
+	err = wire_recv(&wait, WS_ANY, &m);
+	if (err == 0) /* broker stops */
+		_exit(0);
+	if (err < 0)
+		log_fatal("task: %s", strerror(-err));
+	wire_close(&wait);
+	err = util_map_memfd(m.fds[1], WIRE_STDIN_MAX, &config, &len);
 	if (err)
 		log_fatal("cannot map the network configuration: %s", strerror(-err));
-	priv_init(w->channel, w->kube);
-	verbs_run(conf, offer, config ? config : "", len);
+	priv_init(m.fds[0], m.fds[2]);
+	verbs_run(conf, &m.body.task, config ? config : "", len);
 	_exit(0);
 }

@@ -9,14 +9,9 @@
 #include "netpriv/conf.h"
 #include "netpriv/wire.h"
 
-/* Descriptors of the worker; all others are closed. kube -1: the command asks kube for nothing. */
-struct worker {
-	int channel, config, kube;
-};
-
-/* Confines the calling process, a child of broker, further; runs the command; ends the process. */
+/* The life of a worker: confines the calling process, a child of broker, further; waits on task (a descriptor) for its one
+ * command; runs it; ends the process. Broker forks it ahead of need, so that a command need not wait for it. */
 __attribute__((noreturn)) void worker_run(const struct conf *conf, const struct sock_fprog *filter,
-					  const struct msg_offer *offer, pid_t broker,
-					  const struct worker *w);
+					  pid_t broker, int task);
 
 #endif

@@ -66,9 +66,6 @@ struct cmd *attach_new(enum cmd_origin origin, int shim_fd);
  * out of memory. */
 struct cmd *attach_internal(enum cmd_origin origin, const struct journal_entry *e);
 
-/* Checks the facts of an ATTACH that passed the wire, and queues the command or answers it. */
-void attach_accept(struct cmd *c);
-
 /* Gives as many waiting commands their turn as there is room for; drops the finished ones. */
 void attach_schedule(void);
 

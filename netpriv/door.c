@@ -3,12 +3,90 @@
 #include "netpriv/door.h"
 
 #include <sys/socket.h>
+#include <time.h>
 
 #include "netpriv/log.h"
+#include "netpriv/netns.h"
 #include "netpriv/util.h"
 
 #define MAX_NEW 64      /* connections that have not sent ATTACH yet */
 #define ATTACH_MS 5000  /* how long they may take */
+
+/* Is the namespace that came with the request the one to work in? journalled: what ADD knew, NULL = nothing. Sets c->cookie; gives
+ * up a namespace that DEL must not touch. Returns false when the command was refused. */
+static bool
+settle_netns(struct cmd *c, const struct journal_head *journalled)
+{
+	bool needed = c->verb == CNI_ADD || c->verb == CNI_CHECK;
+	int err;
+
+	if (c->netns < 0) {
+		if (!needed)
+			return true;
+		attach_refuse(c, CNI_ERR_NETNS, "CNI_NETNS is not a network namespace");
+		return false;
+	}
+	err = netns_cookie(c->netns, &c->cookie);
+	if (err < 0 && needed) {
+		attach_refuse(c, CNI_ERR_NETNS, "CNI_NETNS cannot be entered: %s", strerror(-err));
+		return false;
+	}
+	if (err == 0 && netns_is_host(c->cookie) && !(c->flags & ATTACH_NETNS_OVERRIDE)) {
+		if (needed) {
+			attach_refuse(c, CNI_ERR_NETNS, "CNI_NETNS is the host's own network namespace");
+			return false;
+		}
+		err = -EINVAL;
+	}
+	/* The path may have been reused since ADD: another pod's namespace is not to be touched by this pod's DEL. */
+	if (err == 0 && journalled && c->cookie != journalled->cookie) {
+		if (needed) {
+			attach_refuse(c, CNI_ERR_NETNS,
+				      "CNI_NETNS is not the network namespace of this container's ADD");
+			return false;
+		}
+		err = -ESTALE;
+	}
+	if (err < 0) {
+		log_info("DEL %s: going on without its network namespace: %s",
+			 c->target.container_id, strerror(-err));
+		close(util_take_fd(&c->netns));
+	}
+	return true;
+}
+
+static void
+queue_command(struct cmd *c)
+{
+	const struct journal_head *journalled = NULL;
+	struct journal_entry e;
+	struct timespec now;
+	unsigned waiting = 0;
+
+	for (struct cmd *o = attach.cmds; o; o = o->next)
+		waiting += o->phase == CMD_QUEUED && o->origin == CMD_SHIM;
+	if (attach.stopping || waiting >= attach.conf->waiting) {
+		attach_refuse(c, CNI_ERR_TRY_AGAIN, attach.stopping
+			      ? "postern is stopping; try again later"
+			      : "too many commands are waiting; try again later");
+		return;
+	}
+	if (c->target.container_id[0] && c->verb != CNI_ADD && journal_load(&c->target, false, &e) == 0)
+		journalled = &e.head;
+	if (!settle_netns(c, journalled))
+		return;
+	if (journalled) {
+		/* Delegates get the arguments that they got at ADD, whatever the runtime remembers of them by now. */
+		if (c->netns >= 0)
+			memcpy(e.head.target.netns, c->target.netns, sizeof(c->target.netns));
+		c->target = e.head.target;
+	}
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	c->began = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	c->phase = CMD_QUEUED;
+	/* A DEL gets its turn whatever it waits for: nothing may be forgotten for want of time. */
+	c->deadline = c->verb == CNI_DEL ? INT64_MAX : util_now_ms() + attach.conf->wait_ms;
+}
 
 bool
 door_open(void)
@@ -67,5 +145,5 @@ door_read(struct cmd *c)
 	c->target = m.body.attach.target;
 	c->config = util_take_fd(&m.fds[0]);
 	c->netns = util_take_fd(&m.fds[1]);
-	attach_accept(c);
+	queue_command(c);
 }

@@ -126,8 +126,8 @@ is_seqpacket(int fd)
 static bool
 fd_kind_ok(char kind, int fd, uint16_t type)
 {
-	uint32_t max = type == MSG_ATTACH || type == MSG_OFFER || type == MSG_DELEGATE_RUN ||
-		       type == MSG_EXEC_RUN ? WIRE_STDIN_MAX : WIRE_MEMFD_MAX;
+	uint32_t max = type == MSG_ATTACH || type == MSG_OFFER || type == MSG_TASK ||
+		       type == MSG_DELEGATE_RUN || type == MSG_EXEC_RUN ? WIRE_STDIN_MAX : WIRE_MEMFD_MAX;
 
 	switch (toupper((unsigned char)kind)) {
 	case 'M':

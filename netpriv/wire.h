@@ -91,6 +91,9 @@ struct msg_offer {
 	struct wire_target target;
 };
 
+/* An offer, handed to a worker that was waiting for one; with the attachment's channel, the configuration, and a channel to kube. */
+#define msg_task msg_offer
+
 struct msg_kube_bind {
 	char pod_ns[64];
 	char pod_name[256];

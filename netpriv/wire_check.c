@@ -10,10 +10,7 @@
 
 /* Bodies that say nothing. */
 #define NOTHING(body)                                                                              \
-	bool wire_check_##body(const struct msg_##body *m)                                         \
-	{                                                                                          \
-		return m->zero == 0;                                                               \
-	}
+	bool wire_check_##body(const struct msg_##body *m) { return m->zero == 0; }
 NOTHING(stop)
 NOTHING(state_get)
 NOTHING(state_plan)
@@ -21,6 +18,12 @@ NOTHING(state_done)
 NOTHING(gc_sweep)
 NOTHING(kube_pod)
 NOTHING(kube_status)
+
+/* Bodies that are another one's. */
+#define SAME(body, other)                                                                          \
+	bool wire_check_##body(const struct msg_##body *m) { return wire_check_##other(m); }
+SAME(exec_done, delegate_done)
+SAME(task, offer)
 
 bool
 wire_check_target(const struct wire_target *t, unsigned verb)
@@ -103,12 +106,6 @@ bool
 wire_check_delegate_done(const struct msg_delegate_done *m)
 {
 	return m->how <= DONE_FAILED && FIELD(m->text);
-}
-
-bool
-wire_check_exec_done(const struct msg_exec_done *m)
-{
-	return wire_check_delegate_done(m);
 }
 
 bool

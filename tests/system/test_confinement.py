@@ -35,7 +35,7 @@ def unprivileged(node):
     add = node.cni_async("ADD", pod)
     harness.wait_for("the slow delegate", lambda: node.trace())
     roles = node.all_roles()
-    workers = [p for p in harness.children(roles["postern-broker"]) if harness.alive(p)]
+    workers = [pid for pid, _ in node.strangers() if pid in harness.children(roles["postern-broker"])]
     assert len(workers) == 1
     return {"broker": roles["postern-broker"], "kube": roles["postern-kube"], "worker": workers[0]}, pod, add
 

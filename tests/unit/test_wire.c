@@ -56,6 +56,7 @@ fill(unsigned type, union wire_body *b)
 		b->ready.role = ROLE_BROKER;
 		break;
 	case MSG_OFFER:
+	case MSG_TASK:
 		b->offer.verb = CNI_ADD;
 		t = &b->offer.target;
 		break;
