@@ -199,10 +199,8 @@ set_up(void)
 {
 	struct sandbox sandbox = { .role = ROLE_BROKER, .max_fd = 512 };
 	struct sandbox_facts facts;
-	struct msg_ready ready = { .role = ROLE_BROKER };
 	struct sigaction action = { .sa_handler = on_child, .sa_flags = SA_NOCLDSTOP };
 	sigset_t block;
-	int err;
 
 	/* Each opens files, which is over after sandbox_enter(). */
 	json_object_seed(0);
@@ -216,12 +214,7 @@ set_up(void)
 	sandbox.uid = conf->broker_uid;
 	sandbox.gid = conf->broker_gid;
 	sandbox_enter(&sandbox, &facts);
-	ready.landlock_abi = facts.landlock_abi;
-	ready.syscalls = facts.syscalls;
-	ready.filters = facts.filters;
-	err = wire_send(&control, MSG_READY, 0, &ready, NULL, 0);
-	if (err)
-		log_fatal("READY: %s", strerror(-err));
+	sandbox_report(&control, &facts);
 }
 
 int

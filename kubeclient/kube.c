@@ -163,9 +163,7 @@ int
 main(void)
 {
 	struct sandbox_facts facts;
-	struct msg_ready ready;
 	const struct conf *conf;
-	int rc;
 
 	sandbox_close_fds(FD_KUBE_STATUS + 1);
 	log_init("kube", LOG_INFO);
@@ -188,14 +186,6 @@ main(void)
 	}
 	sandbox_enter(&s, &facts);
 
-	ready = (struct msg_ready){
-		.role = ROLE_KUBE,
-		.landlock_abi = facts.landlock_abi,
-		.syscalls = facts.syscalls,
-		.filters = facts.filters,
-	};
-	rc = wire_send(&control, MSG_READY, 0, &ready, NULL, 0);
-	if (rc < 0)
-		log_fatal("supervisor's channel: %s", strerror(-rc));
+	sandbox_report(&control, &facts);
 	serve();
 }

@@ -38,17 +38,12 @@ confine(void)
 {
 	struct sandbox s = { .role = ROLE_EXEC, .mode = (enum conf_sandbox)conf->sandbox,
 			     .max_fd = 4096 };
-	struct msg_ready ready = { .role = ROLE_EXEC };
 	struct sandbox_facts facts;
 
 	for (uint32_t i = 0; i < conf->n_plugins; i++)
 		s.exec_caps |= conf->plugins[i].caps;
 	sandbox_enter(&s, &facts);
-	ready.landlock_abi = facts.landlock_abi;
-	ready.syscalls = facts.syscalls;
-	ready.filters = facts.filters;
-	if (wire_send(&control, MSG_READY, 0, &ready, NULL, 0) < 0)
-		log_fatal("supervisor: cannot be reached");
+	sandbox_report(&control, &facts);
 }
 
 static void

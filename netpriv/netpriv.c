@@ -36,7 +36,6 @@ confine(const struct conf *c)
 	struct sandbox s = { .role = ROLE_NETPRIV, .mode = (enum conf_sandbox)c->sandbox,
 			     .max_fd = 8192 };
 	struct sandbox_facts facts;
-	struct msg_ready ready = { .role = ROLE_NETPRIV };
 	int places[CONF_NETS + 1];
 	unsigned n = confdir_open_places(c, places, ARRAY_LEN(places));
 	/* Where runtimes keep the namespaces that a journal entry may have to be undone in. */
@@ -56,11 +55,7 @@ confine(const struct conf *c)
 	sandbox_enter(&s, &facts);
 	for (unsigned i = 2; i < s.n_paths; i++)
 		close(s.paths[i].fd);
-	ready.landlock_abi = facts.landlock_abi;
-	ready.syscalls = facts.syscalls;
-	ready.filters = facts.filters;
-	if (wire_send(&control, MSG_READY, 0, &ready, NULL, 0) < 0)
-		log_fatal("supervisor: cannot be reached");
+	sandbox_report(&control, &facts);
 }
 
 static void

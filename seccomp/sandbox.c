@@ -231,3 +231,15 @@ sandbox_enter(const struct sandbox *s, struct sandbox_facts *facts)
 		*facts = (struct sandbox_facts){abi, calls, 1};
 	free(prog.filter);
 }
+
+void
+sandbox_report(struct wire *control, const struct sandbox_facts *facts)
+{
+	struct msg_ready ready = { .role = (uint32_t)control->self,
+				   .landlock_abi = facts->landlock_abi,
+				   .syscalls = facts->syscalls,
+				   .filters = facts->filters };
+
+	if (wire_send(control, MSG_READY, 0, &ready, NULL, 0) < 0)
+		log_fatal("supervisor: cannot be reached");
+}

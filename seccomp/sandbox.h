@@ -10,6 +10,7 @@
 
 #include "netpriv/conf.h"
 #include "netpriv/role.h"
+#include "netpriv/wire.h"
 
 #define SANDBOX_PATHS 24
 
@@ -49,6 +50,9 @@ void sandbox_close_fds(unsigned first_free);
  * seccomp; then reads all of it back. Any failure ends the process through log_fatal(): never
  * returns unconfined. facts may be NULL. */
 void sandbox_enter(const struct sandbox *s, struct sandbox_facts *facts);
+
+/* Tells the supervisor READY, and with what facts; ends the process when it cannot be told. The role is control's self. */
+void sandbox_report(struct wire *control, const struct sandbox_facts *facts);
 
 /* A role's filter as a BPF program, built once and loaded later in a forked child (worker in
  * broker, delegate in exec). Call it before sandbox_enter(): libseccomp asks the kernel what it
