@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -20,8 +21,11 @@
 #define WORKERS                                                                                    \
 	128 /* netpriv bounds commands at 64, and its own in between; this is the bound of last resort */
 
+#define OVER_MS 1000 /* what a worker gets beyond its command's time */
+
 struct child {
 	pid_t pid; /* 0: free */
+	int64_t over; /* util_now_ms() at which netpriv has long given it up */
 	char container[WIRE_ID];
 };
 
@@ -71,6 +75,26 @@ reap_children(void)
 	}
 }
 
+/* A worker that does not end with its command would keep its channel to kube. Returns when the next one is due; INT64_MAX: none. */
+static int64_t
+kill_overdue(void)
+{
+	int64_t now = util_now_ms(), next = INT64_MAX;
+
+	for (size_t i = 0; i < ARRAY_LEN(children); i++) {
+		struct child *c = &children[i];
+
+		if (c->pid && c->over <= now) {
+			log_warn("worker %d (container \"%s\") did not end: killed", (int)c->pid, c->container);
+			kill(c->pid, SIGKILL);
+			c->over = now + OVER_MS;
+		}
+		if (c->pid && c->over < next)
+			next = c->over;
+	}
+	return next;
+}
+
 static void
 set_blocking(int fd)
 {
@@ -91,6 +115,8 @@ bind_kube(const struct msg_offer *offer)
 	err = util_seqpair(pair, true);
 	if (err)
 		return err;
+	/* A worker that does not read its answers gets few of them: each carries a memfd. */
+	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &(int){ 16384 }, sizeof(int));
 	err = wire_send(&kube, MSG_KUBE_BIND, 0, &bind, &pair[1], 1);
 	close(pair[1]);
 	if (err) {
@@ -158,6 +184,7 @@ serve_offer(struct wire_msg *m)
 		log_error("container \"%s\": worker %d: %s", offer->target.container_id,
 			  (int)spare_pid, strerror(-err));
 	c->pid = spare_pid;
+	c->over = util_now_ms() + conf->command_ms + OVER_MS;
 	memcpy(c->container, offer->target.container_id, sizeof(c->container));
 	wire_close(&spare);
 	fork_spare();
@@ -233,7 +260,9 @@ main(void)
 	fork_spare();
 	for (;;) {
 		struct pollfd p[] = { { control.fd, POLLIN, 0 }, { netpriv.fd, POLLIN, 0 } };
-		int n = ppoll(p, ARRAY_LEN(p), NULL, &none);
+		int64_t due = kill_overdue(), left = due - util_now_ms();
+		struct timespec t = { .tv_sec = left < 0 ? 0 : left / 1000 + 1 };
+		int n = ppoll(p, ARRAY_LEN(p), due == INT64_MAX ? NULL : &t, &none);
 
 		if (n < 0 && errno != EINTR)
 			log_fatal("ppoll: %s", strerror(errno));

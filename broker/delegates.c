@@ -292,6 +292,31 @@ name_interfaces(struct builder *b)
 	return 0;
 }
 
+/* A plugin executes its IPAM plugin itself, past exec: so the table is asked here. netpriv asks it for the plugins. */
+static int
+check_ipam(struct builder *b)
+{
+	for (size_t i = 0; i < b->l->n; i++) {
+		json_t *plugin;
+		size_t k;
+
+		json_array_foreach(b->l->e[i].plugins, k, plugin) {
+			const char *type = json_string_value(
+			    json_object_get(json_object_get(plugin, "ipam"), "type"));
+			const char *sha256;
+			uint32_t deadline;
+			uint64_t caps;
+
+			if (type && !conf_plugin(b->conf, type, &caps, &deadline, &sha256))
+				return bad(b->e,
+					   "network %s: ipam plugin \"%s\" is not allowed on this node: "
+					   "add it to \"plugins\" in the node configuration",
+					   b->l->e[i].display, type);
+		}
+	}
+	return 0;
+}
+
 static int
 build_list(struct builder *b)
 {
@@ -302,7 +327,7 @@ build_list(struct builder *b)
 		return -1;
 	if (inject_runtime(&b->l->e[0], b->nc->runtime, b->e))
 		return -1;
-	return check_gateways(b) || name_interfaces(b) ? -1 : 0;
+	return check_gateways(b) || name_interfaces(b) || check_ipam(b) ? -1 : 0;
 }
 
 int

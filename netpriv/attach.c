@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "netpriv/log.h"
 #include "netpriv/netns.h"
@@ -15,6 +16,8 @@
 #include "netpriv/util.h"
 
 #define MAX_NODE_COMMANDS 4 /* GC and STATUS at once: they hold no container */
+#define FEW_ANSWERS 16384 /* bytes in a channel that its worker does not read: each may carry a memfd */
+#define LOST_MS 5000 /* how long the shim of a lost command waits for its delegate to be gone, and for the undoing */
 
 struct attach_ctx attach;
 
@@ -99,14 +102,54 @@ attach_swept(struct cmd *gc)
 		attach_lost(gc, "its worker does not read");
 }
 
+/* The journal keeps the entry, and a timer will try again. */
+static void
+owe(struct cmd *c)
+{
+	int err = owed_known(&c->target) ? 0 : journal_owe(&c->target);
+
+	c->settled = err == 0 || err == -ENOENT;
+	if (err != -ENOENT)
+		owed_add(&c->target);
+	if (!c->settled)
+		log_error("journal entry %s: %s", c->target.container_id, strerror(-err));
+}
+
+static void
+forget(struct cmd *c)
+{
+	int err = journal_remove(&c->target);
+
+	c->settled = err == 0;
+	if (err < 0)
+		log_error("journal entry %s: %s", c->target.container_id, strerror(-err));
+	owed_remove(&c->target);
+}
+
+/* However a command ends: what it began and did not undo is owed. */
+static void
+settle(struct cmd *c)
+{
+	bool began = c->phase == CMD_UNDO || (c->phase == CMD_RUN && (c->verb == CNI_DEL || c->planned));
+
+	if (!c->settled && began)
+		owe(c);
+	if (!c->settled && began && c->verb == CNI_DEL) {
+		c->result = (struct msg_result){ .code = CNI_ERR_TRY_AGAIN,
+						 .text = "the journal cannot be written; try again later" };
+		drop_fd(&c->result_fd);
+	}
+}
+
 /* The end: a GC that waits for this command hears of it, and the spool forgets a DEL that the journal now remembers. */
 static void
 finish(struct cmd *c)
 {
 	struct cmd *gc = c->parent;
 
+	settle(c);
 	answer(c);
-	if (c->origin == CMD_SPOOL)
+	if (c->origin == CMD_SPOOL && c->settled)
 		spool_remove(c->spool);
 	wire_close(&c->worker);
 	drop_fd(&c->config);
@@ -165,6 +208,7 @@ offer(struct cmd *c, uint32_t verb)
 		return;
 	}
 	fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &(int){ FEW_ANSWERS }, sizeof(int));
 	if (c->netns >= 0)
 		m.flags |= OFFER_NETNS;
 	if (c->target.container_id[0] && journal_load(&c->target, false, &e) == 0)
@@ -196,22 +240,26 @@ static bool
 may_start(const struct cmd *c)
 {
 	bool container = c->target.container_id[0] != '\0';
-	unsigned running = 0;
+	unsigned running = 0, internal = 0;
 
 	for (const struct cmd *o = attach.cmds; o; o = o->next) {
 		if (o->phase != CMD_RUN && o->phase != CMD_UNDO && !(o->phase == CMD_QUEUED && container))
 			continue;
 		if (o == c)
 			continue;
-		if (o->phase != CMD_QUEUED)
+		if (o->phase != CMD_QUEUED) {
 			running += container == (o->target.container_id[0] != '\0');
-		else if (o->began >= c->began)
+			internal += o->origin != CMD_SHIM;
+		} else if (o->began >= c->began)
 			continue;
 		/* One command a container at a time, in order of arrival; and one a path, since exec binds over it. */
 		if (container && (strcmp(o->target.container_id, c->target.container_id) == 0 ||
 				  same_path(o->target.netns, c->target.netns)))
 			return false;
 	}
+	/* Undoing takes at most half the places (or one), so that it never keeps pods from starting. */
+	if (c->origin != CMD_SHIM && internal > 0 && internal >= attach.conf->attachments / 2)
+		return false;
 	return running < (container ? attach.conf->attachments : MAX_NODE_COMMANDS);
 }
 
@@ -236,33 +284,16 @@ attach_schedule(void)
 	}
 }
 
-/* The journal keeps the entry, and a timer will try again. */
-static void
-owe(struct cmd *c)
-{
-	int err = owed_known(&c->target) ? 0 : journal_owe(&c->target);
-
-	if (err == 0)
-		owed_add(&c->target);
-	else if (err != -ENOENT)
-		log_error("journal entry %s: %s", c->target.container_id, strerror(-err));
-}
-
-static void
-forget(struct cmd *c)
-{
-	int err = journal_remove(&c->target);
-
-	if (err < 0)
-		log_error("journal entry %s: %s", c->target.container_id, strerror(-err));
-	owed_remove(&c->target);
-}
-
 /* A second worker DELs what the journal says that this command set up; then the shim gets its answer. */
 static void
 undo(struct cmd *c)
 {
+	int err = journal_owe(&c->target); /* should we die in the middle of it */
+
+	if (err < 0)
+		log_error("journal entry %s: %s", c->target.container_id, strerror(-err));
 	wire_close(&c->worker);
+	c->settled = false;
 	c->phase = CMD_UNDO;
 	offer(c, CNI_DEL);
 }
@@ -283,22 +314,23 @@ attach_verdict(struct cmd *c, const struct msg_verdict *v, int text_fd)
 	if (c->phase == CMD_UNDO || c->verb == CNI_DEL) {
 		if (clean)
 			forget(c);
-		else
-			owe(c);
 		/* A sweep counts what is still owed. */
 		if (c->origin == CMD_SWEEP && !clean)
 			c->result.code = CNI_ERR_INTERNAL;
 	} else if (c->verb == CNI_ADD && v->code != 0 && c->planned) {
 		if (clean)
 			forget(c);
-		else
-			owe(c);
 	} else if (c->verb == CNI_ADD && v->code == 0) {
 		if (!c->done) {
 			attach_lost(c, "its worker reported success without results");
 			return;
 		}
-		/* An ADD that nobody heard of must not stay. */
+		/* An ADD that nobody heard of must not stay; nor one that a restart would not know to be alive. */
+		c->settled = journal_live(&c->target) == 0;
+		if (!c->settled) {
+			attach_lost(c, "the journal cannot be written");
+			return;
+		}
 		if (!answer(c)) {
 			undo(c);
 			return;
@@ -323,6 +355,8 @@ attach_lost(struct cmd *c, const char *why)
 	if (!c->lost)
 		log_error("%s %s %s: %s", cni_verb_name(c->phase == CMD_UNDO ? CNI_DEL : c->verb),
 			  c->target.container_id, c->target.ifname, why);
+	if (!c->lost)
+		c->deadline = util_now_ms() + LOST_MS;
 	c->lost = true;
 	if (c->phase == CMD_RUN && c->result.code == 0) {
 		c->result = (struct msg_result){ .code = CNI_ERR_TRY_AGAIN };
@@ -336,8 +370,6 @@ attach_lost(struct cmd *c, const char *why)
 		undo(c);
 		return;
 	}
-	if (c->phase == CMD_UNDO || c->verb == CNI_DEL)
-		owe(c);
 	if (c->verb == CNI_DEL) /* owed, not refused: DEL never blocks a pod's deletion */
 		c->result = (struct msg_result){ .code = c->origin == CMD_SWEEP ? CNI_ERR_INTERNAL : 0 };
 	finish(c);
@@ -369,23 +401,33 @@ attach_exec_done(uint64_t serial, const struct msg_exec_done *done)
 	}
 }
 
+static void
+pass_deadline(struct cmd *c)
+{
+	if (c->lost) {
+		/* A delegate that cannot be killed, or a long sweep, is not the runtime's to wait for. */
+		answer(c);
+		c->deadline = INT64_MAX;
+	} else if (c->phase == CMD_QUEUED) {
+		attach_refuse(c, CNI_ERR_TRY_AGAIN, "no turn within %u ms; try again later",
+			      attach.conf->wait_ms);
+	} else if (c->phase == CMD_NEW) {
+		attach_hangup(c);
+	} else {
+		attach_lost(c, "the command's deadline has passed");
+	}
+}
+
 int
 attach_tick(void)
 {
 	int64_t now = util_now_ms(), next = owed_tick(now);
 
 	for (struct cmd *c = attach.cmds; c; c = c->next) {
-		if (c->phase == CMD_FREE || c->lost)
+		if (c->phase == CMD_FREE)
 			continue;
 		if (c->deadline <= now) {
-			if (c->phase == CMD_QUEUED)
-				attach_refuse(c, CNI_ERR_TRY_AGAIN,
-					      "no turn within %u ms; try again later",
-					      attach.conf->wait_ms);
-			else if (c->phase == CMD_NEW)
-				attach_hangup(c);
-			else
-				attach_lost(c, "the command's deadline has passed");
+			pass_deadline(c);
 		} else if (c->deadline < next) {
 			next = c->deadline;
 		}
@@ -412,7 +454,7 @@ static void
 recover_entry(const struct journal_entry *e, void *arg)
 {
 	(void)arg;
-	if (e->kind == STATE_IS_DONE && !e->owed && !e->stale)
+	if (e->live && !e->owed && !e->stale)
 		return;
 	log_warn("journal: %s %s is %s; undoing it", e->head.target.container_id,
 		 e->head.target.ifname,

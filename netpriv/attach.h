@@ -38,6 +38,7 @@ struct cmd {
 	bool planned, done;   /* this command journalled its plan, its results */
 	uint64_t exec;        /* serial of the delegate that is running, 0 = none */
 	uint64_t reply_to;    /* serial that the worker waits for */
+	bool settled;         /* the journal says all that is to be known of this command */
 	bool lost;            /* the worker is gone or was given up; wait for the delegate to end */
 	struct msg_result result; /* what the shim will get */
 	int result_fd;        /* its memfd, -1 = none */

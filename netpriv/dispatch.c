@@ -74,7 +74,7 @@ op_state_get(struct cmd *c)
 	struct journal_entry e;
 	int err = journal_load(&c->target, true, &e);
 
-	if (err < 0 && err != -ENOENT && err != -EBADMSG) {
+	if (err < 0 && err != -ENOENT && err != -ENODATA) {
 		attach_lost(c, strerror(-err));
 		return;
 	}

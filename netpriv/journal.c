@@ -15,7 +15,7 @@
 
 #define RECORD_MAGIC 0x504a524eu /* "PJRN" */
 
-enum record_kind { RECORD_HEAD = 1, RECORD_PLAN, RECORD_DONE, RECORD_OWED };
+enum record_kind { RECORD_HEAD = 1, RECORD_PLAN, RECORD_DONE, RECORD_OWED, RECORD_LIVE };
 
 struct record {
 	uint32_t magic;
@@ -83,16 +83,23 @@ write_blob(int fd, enum record_kind kind, int blob)
 	return err;
 }
 
+static uint64_t
+boot_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 int
 journal_plan(struct journal_head *head, int blob)
 {
 	cleanup_close int fd = -1;
-	struct timespec now;
 	char name[NAME_SIZE];
 	int err;
 
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	head->time = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	head->time = boot_time();
 	memcpy(head->boot, boot_id, sizeof(head->boot));
 	name_entry(name, &head->target);
 	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -136,6 +143,15 @@ journal_done(const struct wire_target *t, int blob)
 }
 
 int
+journal_live(const struct wire_target *t)
+{
+	cleanup_close int fd = open_append(t);
+	uint64_t now = boot_time();
+
+	return fd < 0 ? fd : write_record(fd, RECORD_LIVE, &now, sizeof(now));
+}
+
+int
 journal_owe(const struct wire_target *t)
 {
 	cleanup_close int fd = open_append(t);
@@ -152,53 +168,55 @@ journal_remove(const struct wire_target *t)
 	return unlinkat(dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* The record at *pos of a mapped file, if it is whole; moves *pos behind it. */
-static const struct record *
-next_record(const char *map, size_t len, size_t *pos, const char **body)
+/* The record at *pos of a mapped file; moves *pos behind it. 0, -ENODATA when the file ends before it does, -EBADMSG when it is
+ * damaged. */
+static int
+next_record(const char *map, size_t len, size_t *pos, struct record *r, const char **body)
 {
-	struct record r;
 	const char *at = map + *pos;
 
-	if (len - *pos < sizeof(r))
-		return NULL;
-	memcpy(&r, at, sizeof(r));
-	if (r.magic != RECORD_MAGIC || r.length > len - *pos - sizeof(r) ||
-	    r.sum != checksum(r.kind, at + sizeof(r), r.length))
-		return NULL;
-	*body = at + sizeof(r);
-	*pos += sizeof(r) + r.length;
-	return (const void *)at;
+	if (len - *pos < sizeof(*r))
+		return -ENODATA;
+	memcpy(r, at, sizeof(*r));
+	if (r->magic != RECORD_MAGIC)
+		return -EBADMSG;
+	if (r->length > len - *pos - sizeof(*r))
+		return -ENODATA;
+	if (r->sum != checksum(r->kind, at + sizeof(*r), r->length))
+		return -EBADMSG;
+	*body = at + sizeof(*r);
+	*pos += sizeof(*r) + r->length;
+	return 0;
 }
 
 static int
 parse_entry(const char *map, size_t len, bool blob, struct journal_entry *e)
 {
 	const char *body, *newest = NULL;
-	const struct record *p;
 	struct record r;
 	size_t pos = 0, newest_len = 0;
+	int err = next_record(map, len, &pos, &r, &body);
 
-	p = next_record(map, len, &pos, &body);
-	if (!p)
-		return -EBADMSG;
-	memcpy(&r, p, sizeof(r));
+	if (err < 0)
+		return err;
 	if (r.kind != RECORD_HEAD || r.length != sizeof(e->head))
 		return -EBADMSG;
 	memcpy(&e->head, body, sizeof(e->head));
 	if (!wire_check_target(&e->head.target, CNI_DEL) || !check_field(e->head.boot, JOURNAL_BOOT))
 		return -EBADMSG;
-	while ((p = next_record(map, len, &pos, &body)) != NULL) {
-		memcpy(&r, p, sizeof(r));
+	while ((err = next_record(map, len, &pos, &r, &body)) == 0) {
 		if (r.kind == RECORD_OWED) {
 			e->owed = true;
-			continue;
+		} else if (r.kind == RECORD_LIVE && r.length == sizeof(e->live)) {
+			memcpy(&e->live, body, sizeof(e->live));
+		} else {
+			e->kind = r.kind == RECORD_PLAN ? STATE_IS_PLAN : STATE_IS_DONE;
+			newest = body;
+			newest_len = r.length;
 		}
-		e->kind = r.kind == RECORD_PLAN ? STATE_IS_PLAN : STATE_IS_DONE;
-		newest = body;
-		newest_len = r.length;
 	}
 	if (!newest)
-		return -EBADMSG;
+		return err;
 	e->stale = strcmp(e->head.boot, boot_id) != 0;
 	if (blob) {
 		e->blob = util_sealed_memfd("journal", newest, newest_len);
@@ -223,7 +241,7 @@ load_name(const char *name, bool blob, struct journal_entry *e)
 	if (err < 0)
 		return err;
 	if (!map)
-		return -EBADMSG;
+		return -ENODATA;
 	err = parse_entry(map, len, blob, e);
 	munmap(map, len);
 	return err;
@@ -261,10 +279,17 @@ journal_each(void (*fn)(const struct journal_entry *, void *), void *arg)
 		err = load_name(de->d_name, false, &e);
 		if (err == 0) {
 			fn(&e, arg);
-		} else if (err == -EBADMSG) {
+		} else if (err == -ENODATA) {
 			/* The plan is on the disk before any delegate starts: a torn one stands for nothing. */
 			log_warn("journal entry %s: torn before anything was set up; removed", de->d_name);
 			unlinkat(dir, de->d_name, 0);
+		} else if (err == -EBADMSG) {
+			char aside[NAME_SIZE + 8];
+
+			snprintf(aside, sizeof(aside), ".bad-%s", de->d_name);
+			log_error("journal entry %s: damaged, or of another version: what it names is not undone; "
+				  "kept as %s", de->d_name, aside);
+			renameat(dir, de->d_name, dir, aside);
 		} else {
 			log_error("journal entry %s: %s", de->d_name, strerror(-err));
 		}

@@ -25,6 +25,7 @@ struct journal_entry {
 	struct journal_head head;
 	unsigned kind;  /* STATE_IS_PLAN or STATE_IS_DONE: which blob is the newest whole one */
 	bool owed;      /* undoing it was begun and did not finish */
+	uint64_t live;  /* when its ADD was answered with success, as head.time; 0 = it was not */
 	bool stale;     /* journalled before this boot */
 	int blob;       /* sealed memfd, the caller's; -1 unless asked for */
 };
@@ -38,17 +39,20 @@ int journal_plan(struct journal_head *head, int blob);
 /* Adds the results. 0 or -errno. */
 int journal_done(const struct wire_target *t, int blob);
 
+/* Marks the entry as live: its ADD is about to be answered. 0 or -errno. */
+int journal_live(const struct wire_target *t);
+
 /* Marks the entry as owed. 0 or -errno; -ENOENT when there is none. */
 int journal_owe(const struct wire_target *t);
 
-/* Reads the entry. 0, -ENOENT, or -EBADMSG when it is torn: no whole plan, so nothing was started (e->head is
- * valid only on 0). */
+/* Reads the entry. 0, -ENOENT, -ENODATA when it is torn (it ends within its plan, so nothing was started), or -EBADMSG when it is
+ * not one of this version, or damaged. e->head is valid only on 0. */
 int journal_load(const struct wire_target *t, bool blob, struct journal_entry *e);
 
 /* Forgets it. 0 or -errno; one that is not there is fine. */
 int journal_remove(const struct wire_target *t);
 
-/* Calls fn for every entry that can be read; torn ones are removed, and said so. */
+/* Calls fn for every entry that can be read. Torn ones are removed, damaged ones set aside under ".bad-<name>"; both are logged. */
 void journal_each(void (*fn)(const struct journal_entry *, void *), void *arg);
 
 #endif

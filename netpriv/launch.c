@@ -53,6 +53,7 @@ struct plan {
 	const char *sha256;
 	bool script;
 	int bin, fds[4], errfd;
+	pid_t parent;
 };
 
 void
@@ -261,6 +262,8 @@ become_delegate(struct plan *p)
 	memcpy(env, p->env, sizeof(env));
 	MUST(p, "setsid", setsid());
 	MUST(p, "parent-death signal", prctl(PR_SET_PDEATHSIG, SIGKILL));
+	if (getppid() != p->parent) /* it came too late */
+		_exit(127);
 	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&empty);
 	sigprocmask(SIG_SETMASK, &empty, NULL);
@@ -295,6 +298,7 @@ start_child(struct plan *p, struct launch *l)
 	if (pipe2(pipefd, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
 	p->errfd = pipefd[1];
+	p->parent = getpid();
 	l->errfd = pipefd[0];
 	l->pid = p->sha256[0] ? fork() : vfork();
 	if (l->pid == 0)

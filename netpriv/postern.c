@@ -219,5 +219,8 @@ main(int argc, char **argv)
 	/* Not readable or traceable by what we start under our own uid. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		log_fatal("prctl(PR_SET_DUMPABLE): %s", strerror(errno));
+	/* What delegates started comes to us when exec dies: supervise.c ends it before the next set begins. */
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		log_fatal("prctl(PR_SET_CHILD_SUBREAPER): %s", strerror(errno));
 	return supervise_run(&s);
 }

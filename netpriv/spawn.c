@@ -74,3 +74,29 @@ spawn_role(const char *libexec, const char *name, const struct spawn_fd *fds, un
 	}
 	return pidfd;
 }
+
+int
+spawn_end_strangers(int64_t ms)
+{
+	int64_t until = util_now_ms() + ms;
+	char path[64];
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	while (util_now_ms() < until) {
+		FILE *f = fopen(path, "re");
+		bool left = false;
+
+		while (f && fscanf(f, "%d", &pid) == 1) {
+			left = true;
+			kill(pid, SIGKILL);
+			waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED | WNOHANG);
+		}
+		if (f)
+			fclose(f);
+		if (!left)
+			return 0;
+		usleep(10000);
+	}
+	return -ETIMEDOUT;
+}

@@ -3,6 +3,7 @@
 #ifndef NETPRIV_SPAWN_H
 #define NETPRIV_SPAWN_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #define SPAWN_FDS 8
@@ -18,5 +19,9 @@ struct spawn_fd {
  * executed shows in its exit status only (127). */
 int spawn_role(const char *libexec, const char *name, const struct spawn_fd *fds, unsigned n,
 	       pid_t *pid);
+
+/* Children of delegates outlive a killed exec and come to us. Kills and reaps every child that is left, for at most ms
+ * milliseconds: before the next set undoes what they may still be doing. 0 or -ETIMEDOUT. */
+int spawn_end_strangers(int64_t ms);
 
 #endif

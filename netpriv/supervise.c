@@ -16,6 +16,7 @@
 #include "netpriv/channels.h"
 #include "netpriv/log.h"
 #include "netpriv/readers.h"
+#include "netpriv/spawn.h"
 #include "netpriv/util.h"
 
 #define READY_MS    10000 /* from exec to READY */
@@ -218,6 +219,8 @@ stop_set(bool gently)
 		wire_close(&m->control);
 		m->ready = false;
 	}
+	if (spawn_end_strangers(KILL_MS) < 0)
+		log_error("processes that delegates started cannot be killed");
 }
 
 /* As process 1 of a container we inherit what delegates leave behind. Members are reaped through

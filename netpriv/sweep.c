@@ -33,8 +33,13 @@ sweep_entry(const struct journal_entry *e, void *arg)
 {
 	struct cmd *c = arg, *del;
 
-	if (!e->stale && e->head.time >= c->began)
+	/* Not an ADD that the runtime's list could not know: under way, or answered since. */
+	if (!e->stale && (e->live >= c->began || e->head.time >= c->began))
 		return;
+	for (const struct cmd *o = attach.cmds; o; o = o->next)
+		if (o->verb == CNI_ADD && o->phase != CMD_FREE &&
+		    strcmp(o->target.container_id, e->head.target.container_id) == 0)
+			return;
 	for (size_t i = 0; i < c->n_valid; i++)
 		if (strcmp(c->valid[i].container_id, e->head.target.container_id) == 0 &&
 		    strcmp(c->valid[i].ifname, e->head.target.ifname) == 0)

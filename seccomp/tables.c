@@ -114,6 +114,7 @@ static const struct filter_row broker[] = {
     ALLOW_IF("clone", "fork a worker, exactly as libc's fork does", ARG_IS(0, FORK_FLAGS)),
     ALLOW("set_robust_list", "libc, in the forked worker"),
     ALLOW_IF("socketpair", "a worker's channel to kube", ARG_IS(0, AF_UNIX)),
+    ALLOW_IF2("setsockopt", "few answers wait for a worker", ARG_IS(1, SOL_SOCKET), ARG_IS(2, SO_SNDBUF)),
     ALLOW("pipe2", "signals into the loop; a delegate's output"),
     ALLOW("dup2", "a worker's descriptors"),
     ALLOW("dup3", "a worker's descriptors"),
