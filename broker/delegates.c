@@ -292,6 +292,14 @@ name_interfaces(struct builder *b)
 	return 0;
 }
 
+/* IPAM plugins of the reference set; not networks of their own, so not in the table of those. */
+static bool
+is_known_ipam(const char *type)
+{
+	return strcmp(type, "host-local") == 0 || strcmp(type, "static") == 0 ||
+	       strcmp(type, "dhcp") == 0;
+}
+
 /* A plugin executes its IPAM plugin itself, past exec: so the table is asked here. netpriv asks it for the plugins. */
 static int
 check_ipam(struct builder *b)
@@ -307,7 +315,8 @@ check_ipam(struct builder *b)
 			uint32_t deadline;
 			uint64_t caps;
 
-			if (type && !conf_plugin(b->conf, type, &caps, &deadline, &sha256))
+			if (type && !is_known_ipam(type) &&
+			    !conf_plugin(b->conf, type, &caps, &deadline, &sha256))
 				return bad(b->e,
 					   "network %s: ipam plugin \"%s\" is not allowed on this node: "
 					   "add it to \"plugins\" in the node configuration",

@@ -42,6 +42,14 @@ def test_not_in_the_table(make_postern):
     refused(postern, ["record", "not allowed", "plugins"])
 
 
+def test_ipam_not_in_the_table(postern):
+    """A plugin would execute it itself, so the name is refused before the plugin runs."""
+    conf = postern.bridge_conf("net", postern.bridge, "10.91.0.0/24")
+    conf["ipam"]["type"] = "bandwidth-limiter"
+    postern.nad("net", dict(conf, cniVersion="1.0.0", name="net"))
+    refused(postern, ["bandwidth-limiter", "ipam", "plugins"])
+
+
 def test_binary_must_be_roots_alone(postern):
     binary = postern.bin_dir / "misbehave"
     postern.stand_in("net")
