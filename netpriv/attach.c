@@ -352,11 +352,11 @@ attach_lost(struct cmd *c, const char *why)
 		if (wire_send(&attach.exec, MSG_EXEC_KILL, 0, &kill, NULL, 0) < 0)
 			log_fatal("exec: cannot be reached");
 	}
-	if (!c->lost)
+	if (!c->lost) {
 		log_error("%s %s %s: %s", cni_verb_name(c->phase == CMD_UNDO ? CNI_DEL : c->verb),
 			  c->target.container_id, c->target.ifname, why);
-	if (!c->lost)
 		c->deadline = util_now_ms() + LOST_MS;
+	}
 	c->lost = true;
 	if (c->phase == CMD_RUN && c->result.code == 0) {
 		c->result = (struct msg_result){ .code = CNI_ERR_TRY_AGAIN };

@@ -3,7 +3,6 @@
 #include "netpriv/door.h"
 
 #include <sys/socket.h>
-#include <time.h>
 
 #include "netpriv/log.h"
 #include "netpriv/netns.h"
@@ -60,7 +59,6 @@ queue_command(struct cmd *c)
 {
 	const struct journal_head *journalled = NULL;
 	struct journal_entry e;
-	struct timespec now;
 	unsigned waiting = 0;
 
 	for (struct cmd *o = attach.cmds; o; o = o->next)
@@ -81,8 +79,7 @@ queue_command(struct cmd *c)
 			memcpy(e.head.target.netns, c->target.netns, sizeof(c->target.netns));
 		c->target = e.head.target;
 	}
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	c->began = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	c->began = util_boot_ns();
 	c->phase = CMD_QUEUED;
 	/* A DEL gets its turn whatever it waits for: nothing may be forgotten for want of time. */
 	c->deadline = c->verb == CNI_DEL ? INT64_MAX : util_now_ms() + attach.conf->wait_ms;

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "netpriv/log.h"
 #include "netpriv/util.h"
@@ -68,46 +67,28 @@ write_record(int fd, enum record_kind kind, const void *buf, size_t len)
 	return err < 0 ? err : util_write_all(fd, buf, len);
 }
 
-static int
-write_blob(int fd, enum record_kind kind, int blob)
+int
+journal_plan(struct journal_head *head, int blob)
 {
+	cleanup_close int fd = -1;
+	char name[NAME_SIZE];
 	void *map;
 	size_t len;
 	int err = util_map_memfd(blob, WIRE_MEMFD_MAX, &map, &len);
 
 	if (err < 0)
 		return err;
-	err = write_record(fd, kind, map, len);
-	if (map)
-		munmap(map, len);
-	return err;
-}
-
-static uint64_t
-boot_time(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-int
-journal_plan(struct journal_head *head, int blob)
-{
-	cleanup_close int fd = -1;
-	char name[NAME_SIZE];
-	int err;
-
-	head->time = boot_time();
+	head->time = util_boot_ns();
 	memcpy(head->boot, boot_id, sizeof(head->boot));
 	name_entry(name, &head->target);
 	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	err = write_record(fd, RECORD_HEAD, head, sizeof(*head));
+	err = fd < 0 ? -errno : write_record(fd, RECORD_HEAD, head, sizeof(*head));
 	if (err == 0)
-		err = write_blob(fd, RECORD_PLAN, blob);
+		err = write_record(fd, RECORD_PLAN, map, len);
+	if (map)
+		munmap(map, len);
+	if (fd < 0)
+		return err;
 	if (err == 0 && (fsync(fd) < 0 || fsync(dir) < 0))
 		err = -errno;
 	if (err < 0)
@@ -115,48 +96,52 @@ journal_plan(struct journal_head *head, int blob)
 	return err;
 }
 
+/* Adds a record to an entry that is there. A full disk must not leave half of one, which would hide those written after it. */
 static int
-open_append(const struct wire_target *t)
+append_record(const struct wire_target *t, enum record_kind kind, const void *buf, size_t len)
 {
+	cleanup_close int fd = -1;
+	struct stat before;
 	char name[NAME_SIZE];
-	int fd;
+	int err;
 
 	name_entry(name, t);
 	fd = openat(dir, name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0 || fstat(fd, &before) < 0)
+		return -errno;
+	err = write_record(fd, kind, buf, len);
+	if (err < 0 && ftruncate(fd, before.st_size) < 0)
+		log_error("journal entry %s: %s", name, strerror(errno));
+	return err;
 }
 
 int
 journal_done(const struct wire_target *t, int blob)
 {
-	cleanup_close int fd = open_append(t);
-	struct stat before;
-	int err;
+	void *map;
+	size_t len;
+	int err = util_map_memfd(blob, WIRE_MEMFD_MAX, &map, &len);
 
-	if (fd < 0 || fstat(fd, &before) < 0)
-		return fd < 0 ? fd : -errno;
-	err = write_blob(fd, RECORD_DONE, blob);
-	/* A full disk must not leave half a record, which would hide those written after it. */
-	if (err < 0 && ftruncate(fd, before.st_size) < 0)
-		log_error("journal entry %s: %s", t->container_id, strerror(errno));
+	if (err < 0)
+		return err;
+	err = append_record(t, RECORD_DONE, map, len);
+	if (map)
+		munmap(map, len);
 	return err;
 }
 
 int
 journal_live(const struct wire_target *t)
 {
-	cleanup_close int fd = open_append(t);
-	uint64_t now = boot_time();
+	uint64_t now = util_boot_ns();
 
-	return fd < 0 ? fd : write_record(fd, RECORD_LIVE, &now, sizeof(now));
+	return append_record(t, RECORD_LIVE, &now, sizeof(now));
 }
 
 int
 journal_owe(const struct wire_target *t)
 {
-	cleanup_close int fd = open_append(t);
-
-	return fd < 0 ? fd : write_record(fd, RECORD_OWED, "", 0);
+	return append_record(t, RECORD_OWED, "", 0);
 }
 
 int

@@ -58,6 +58,9 @@ size_t util_escape(char *out, size_t size, const char *text);
 /* Milliseconds of CLOCK_MONOTONIC. */
 int64_t util_now_ms(void);
 
+/* Nanoseconds of CLOCK_BOOTTIME: what the journal and GC go by. */
+uint64_t util_boot_ns(void);
+
 /* Write all of buf, retrying on EINTR and short writes. 0 or -errno. */
 int util_write_all(int fd, const void *buf, size_t len);
 
