@@ -29,19 +29,19 @@ static bool have_store;
 static int
 serve_get_pod(const struct channel *c, struct msg_kube_reply *r)
 {
-	return store_read(FD_KUBE_STORE, STORE_PODS, c->pod.pod_ns, c->pod.pod_name, r);
+	return store_read(FD_STORE_DIR, STORE_PODS, c->pod.pod_ns, c->pod.pod_name, r);
 }
 
 static int
 serve_get_nad(const struct msg_kube_nad *m, struct msg_kube_reply *r)
 {
-	return store_read(FD_KUBE_STORE, STORE_NADS, m->ns, m->name, r);
+	return store_read(FD_STORE_DIR, STORE_NADS, m->ns, m->name, r);
 }
 
 static void
 serve_put_status(const struct channel *c, int memfd, struct msg_kube_reply *r)
 {
-	store_write(FD_KUBE_STATUS, c->pod.pod_ns, c->pod.pod_name, memfd, r);
+	store_write(FD_STORE_STATUS, c->pod.pod_ns, c->pod.pod_name, memfd, r);
 }
 
 /* One request, one answer. 0, or -errno when the channel is over. */
@@ -165,7 +165,7 @@ main(void)
 	struct sandbox_facts facts;
 	const struct conf *conf;
 
-	sandbox_close_fds(FD_KUBE_STATUS + 1);
+	sandbox_close_fds(FD_STORE_STATUS + 1);
 	log_init("kube", LOG_INFO);
 	conf = conf_map(FD_CONF);
 	log_init("kube", conf->log_level);
@@ -178,11 +178,11 @@ main(void)
 		.uid = conf->kube_uid,
 		.gid = conf->kube_gid,
 		/* One message's surplus and the file in hand come on top of the channels. */
-		.max_fd = FD_KUBE_STATUS + 1 + max_channels + WIRE_MAX_FDS + 8,
+		.max_fd = FD_STORE_STATUS + 1 + max_channels + WIRE_MAX_FDS + 8,
 	};
 	if (have_store) {
-		s.paths[s.n_paths++] = (struct sandbox_path){ FD_KUBE_STORE, SANDBOX_READ };
-		s.paths[s.n_paths++] = (struct sandbox_path){ FD_KUBE_STATUS, SANDBOX_READ | SANDBOX_WRITE };
+		s.paths[s.n_paths++] = (struct sandbox_path){ FD_STORE_DIR, SANDBOX_READ };
+		s.paths[s.n_paths++] = (struct sandbox_path){ FD_STORE_STATUS, SANDBOX_READ | SANDBOX_WRITE };
 	}
 	sandbox_enter(&s, &facts);
 

@@ -299,8 +299,8 @@ channels_place(enum role role, const struct channels_door *door, const struct ch
 	case ROLE_KUBE:
 		fds[n++] = (struct spawn_fd){p->broker_kube[1], FD_KUBE_BROKER};
 		if (held->store >= 0) {
-			fds[n++] = (struct spawn_fd){held->store, FD_KUBE_STORE};
-			fds[n++] = (struct spawn_fd){held->status, FD_KUBE_STATUS};
+			fds[n++] = (struct spawn_fd){held->store, FD_STORE_DIR};
+			fds[n++] = (struct spawn_fd){held->status, FD_STORE_STATUS};
 		}
 		break;
 	default:

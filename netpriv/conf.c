@@ -46,6 +46,10 @@ conf_defaults(struct conf *c)
 	c->command_ms = 120000;
 	c->delegate_ms = 60000;
 	c->stop_ms = 10000;
+	c->node_cert_s = 600;
+	c->nads = 64;
+	c->nad_age_ms = 60000;
+	c->api_ms = 10000;
 }
 
 /* One row: a field, what is wrong with it when ok is false. */
@@ -130,6 +134,32 @@ check_numbers(const struct conf *c, char *why, unsigned size)
 	return 0;
 }
 
+static bool
+printable(const char *s)
+{
+	while (*s > ' ' && *s <= '~')
+		s++;
+	return *s == '\0';
+}
+
+static int
+check_api(const struct conf *c, char *why, unsigned size)
+{
+	REQUIRE(check_field(c->api_host, sizeof(c->api_host)) && printable(c->api_host) &&
+		    c->api_port <= 65535,
+		"KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT: not a host and a port");
+	REQUIRE(check_field(c->node_name, sizeof(c->node_name)) &&
+		    (!c->node_name[0] || check_dns_subdomain(c->node_name)),
+		"nodeName: not a node's name");
+	REQUIRE(c->node_cert <= 1 && c->node_cert_s >= 600 && c->node_cert_s <= 365 * 86400,
+		"perNodeCertificate.certDuration: must be 10 minutes to a year");
+	REQUIRE(c->nads <= 256, "limits.cachedNetworks: must be 0 to 256");
+	REQUIRE(c->nad_age_ms >= 1 && c->nad_age_ms <= 3600000 && c->api_ms >= 1 &&
+		    c->api_ms <= 3600000,
+		"deadlines: each must be above 0 and at most one hour");
+	return 0;
+}
+
 int
 conf_check(const struct conf *c, char *why, unsigned size)
 {
@@ -151,7 +181,9 @@ conf_check(const struct conf *c, char *why, unsigned size)
 	    check_dir("confDir", c->conf_dir, true, why, size) < 0 ||
 	    check_dir("cniDir", c->cni_dir, true, why, size) < 0 ||
 	    check_dir("socketDir", c->socket_dir, true, why, size) < 0 ||
-	    check_dir("store", c->store, false, why, size) < 0)
+	    check_dir("store", c->store, false, why, size) < 0 ||
+	    check_dir("kubeconfig", c->kubeconfig, false, why, size) < 0 ||
+	    check_api(c, why, size) < 0)
 		return -EINVAL;
 	/* sun_path holds 108 bytes, "/postern.sock.<pid>" included. */
 	REQUIRE(strlen(c->socket_dir) <= 80, "socketDir: at most 80 bytes, a socket's path is short");

@@ -43,7 +43,17 @@ struct conf {
 	char conf_dir[CONF_PATH];   /* network configurations by name */
 	char cni_dir[CONF_PATH];    /* <cniDir>/journal holds the journal */
 	char socket_dir[CONF_PATH]; /* postern.sock, spool/ */
-	char store[CONF_PATH];      /* the embedded store, "" = API server (not in this build) */
+	char store[CONF_PATH];      /* the embedded store, "" = API server */
+	/* API server: through kubeconfig, or, when that is "", as the service account whose files the cluster mounts. */
+	char kubeconfig[CONF_PATH];
+	char api_host[256]; /* KUBERNETES_SERVICE_HOST, set by the supervisor; only without kubeconfig */
+	char node_name[256]; /* for events and per-node certificates; "" = not known */
+	uint32_t api_port;
+	uint32_t node_cert; /* perNodeCertificate: kubeconfig is good for asking for a certificate of our own only */
+	uint32_t node_cert_s; /* seconds that it is asked for */
+	uint32_t nads;       /* NADs kept in memory while they do not change, 0..256 */
+	uint32_t nad_age_ms; /* for how long a silent watch is believed */
+	uint32_t api_ms;     /* one request to the API server, tries and all */
 	uint32_t unknown_pods;      /* 1: a pod that the store does not know gets the cluster network alone */
 
 	uint32_t log_level; /* enum log_level */

@@ -8,7 +8,7 @@ role_name(enum role role)
 		[ROLE_ANY] = "any",	  [ROLE_SUPERVISOR] = "supervisor", [ROLE_NETPRIV] = "netpriv",
 		[ROLE_EXEC] = "exec",	  [ROLE_BROKER] = "broker",	    [ROLE_KUBE] = "kube",
 		[ROLE_WORKER] = "worker", [ROLE_SHIM] = "shim",		    [ROLE_READER] = "reader",
-		[ROLE_DELEGATE] = "delegate",
+		[ROLE_DELEGATE] = "delegate", [ROLE_STORE] = "store", [ROLE_DIAL] = "dial",
 	};
 
 	return (unsigned)role < ROLE_COUNT ? names[role] : "?";

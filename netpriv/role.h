@@ -9,11 +9,13 @@ enum role {
 	ROLE_NETPRIV,
 	ROLE_EXEC,
 	ROLE_BROKER,
-	ROLE_KUBE,
+	ROLE_KUBE, /* also what the embedded store calls itself on the wire */
+	ROLE_DIAL, /* reads credentials and connects, for kube */
 	ROLE_WORKER,
 	ROLE_SHIM,
 	ROLE_READER,    /* one-shot configuration reader */
 	ROLE_DELEGATE,  /* a CNI plugin started by exec; only a filter table, never a channel end */
+	ROLE_STORE,     /* the embedded store in kube's place; only a sandbox, on the wire it is kube */
 	ROLE_COUNT
 };
 
@@ -43,8 +45,13 @@ enum {
 	FD_BROKER_KUBE = 6,    /* SEQPACKET */
 
 	FD_KUBE_BROKER = 5, /* SEQPACKET */
-	FD_KUBE_STORE = 6,  /* the store directory, O_DIRECTORY|O_RDONLY */
-	FD_KUBE_STATUS = 7, /* <store>/status, O_DIRECTORY|O_RDONLY, writable by kube's uid */
+	FD_KUBE_DIAL = 6,   /* SEQPACKET */
+
+	FD_STORE_BROKER = FD_KUBE_BROKER,
+	FD_STORE_DIR = 6,    /* the store directory, O_DIRECTORY|O_RDONLY */
+	FD_STORE_STATUS = 7, /* <store>/status, O_DIRECTORY|O_RDONLY, writable by kube's uid */
+
+	FD_DIAL_KUBE = 5, /* SEQPACKET */
 
 	FD_READER_IN = 3,  /* the configuration file, O_RDONLY */
 	FD_READER_OUT = 4, /* pipe: struct conf, once */

@@ -113,13 +113,14 @@ is_pipe_end(int fd, int access)
 }
 
 static bool
-is_seqpacket(int fd)
+is_socket(int fd, bool unix_domain, int kind)
 {
 	int domain = 0, type = 0;
 	socklen_t len = sizeof(int);
 
-	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX &&
-	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET;
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+	       (unix_domain ? domain == AF_UNIX : domain == AF_INET || domain == AF_INET6) &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == kind;
 }
 
 /* Is fd what the table's letter says? ioctl(NS_GET_NSTYPE) fails with ENOTTY on all that is not a namespace. */
@@ -139,7 +140,9 @@ fd_kind_ok(char kind, int fd, uint16_t type)
 	case 'W':
 		return is_pipe_end(fd, O_WRONLY);
 	case 'S':
-		return is_seqpacket(fd);
+		return is_socket(fd, true, SOCK_SEQPACKET);
+	case 'T':
+		return is_socket(fd, false, SOCK_STREAM);
 	default:
 		return false;
 	}

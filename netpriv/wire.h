@@ -217,8 +217,9 @@ struct msg_kube_nad {
 	char ns[64];
 	char name[256];
 };
+/* The memfd: the network-status annotation's value. */
 struct msg_kube_status {
-	uint64_t zero;
+	char pod_uid[64]; /* of the pod as it was read: another one by that name is not to get it; "" = unknown */
 };
 #define KUBE_JSON 0u
 #define KUBE_YAML 1u
@@ -226,6 +227,41 @@ struct msg_kube_reply {
 	uint32_t code;   /* as HTTP: 200 with a memfd for reads, 404, 403, 409, 500, 503 */
 	uint32_t format; /* of the memfd: KUBE_JSON, KUBE_YAML */
 	char text[WIRE_TEXT]; /* code != 200: what and where, one line; code 200: where it came from (file or object) */
+};
+
+#define EVENT_ADDED 0u      /* Normal AddedInterface */
+#define EVENT_NO_NETWORK 1u /* Warning NoNetworkFound */
+/* An event about the channel's pod. Not answered. */
+struct msg_kube_event {
+	uint32_t kind;
+	uint32_t zero;
+	char pod_uid[64];
+	char text[1024]; /* UTF-8, for people */
+};
+
+#define DIAL_CONN 1u   /* connect: CONN answers */
+#define DIAL_REREAD 2u /* the server refused the credentials: read them again first */
+struct msg_dial {
+	uint32_t want;
+	uint32_t zero;
+};
+
+/* The server as kube is to see it: sent at start, and again whenever something of it changed. */
+#define SERVER_BOOTSTRAP 1u /* the credentials are good for a certificate of our own only (perNodeCertificate) */
+#define SERVER_ITEM_MAX (256u << 10) /* bytes of each of the four below */
+struct msg_server {
+	uint32_t flags;
+	uint32_t ca_len, cert_len, key_len, token_len; /* the memfd: PEM, PEM, PEM, text, one behind the other; 0 = none */
+	char name[256];      /* what the server's certificate must be for: a DNS name or an address */
+	char authority[272]; /* host:port, as in a URL */
+	char prefix[128];    /* in front of every path: "" or "/a/b" */
+};
+
+/* A socket that is connected or about to be. */
+struct msg_conn {
+	int32_t error; /* 0 with a socket, or -errno */
+	uint32_t zero;
+	char text[WIRE_TEXT]; /* which address, or what went wrong */
 };
 
 #pragma GCC diagnostic pop

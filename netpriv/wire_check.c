@@ -5,19 +5,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define FIELD(f) check_field((f), sizeof(f))
-#define EMPTY_OR(f, check) (FIELD(f) && ((f)[0] == '\0' || check(f)))
-
-/* Bodies that say nothing. */
-#define NOTHING(body)                                                                              \
-	bool wire_check_##body(const struct msg_##body *m) { return m->zero == 0; }
 NOTHING(stop)
 NOTHING(state_get)
 NOTHING(state_plan)
 NOTHING(state_done)
 NOTHING(gc_sweep)
-NOTHING(kube_pod)
-NOTHING(kube_status)
 
 /* Bodies that are another one's. */
 #define SAME(body, other)                                                                          \
@@ -62,7 +54,7 @@ wire_check_result(const struct msg_result *m)
 bool
 wire_check_ready(const struct msg_ready *m)
 {
-	return m->role >= ROLE_NETPRIV && m->role <= ROLE_KUBE;
+	return m->role >= ROLE_NETPRIV && m->role <= ROLE_DIAL;
 }
 
 bool
@@ -70,13 +62,6 @@ wire_check_offer(const struct msg_offer *m)
 {
 	return known_verb(m->verb) && m->flags < OFFER_ALIAS * 2 &&
 	       wire_check_target(&m->target, m->verb);
-}
-
-bool
-wire_check_kube_bind(const struct msg_kube_bind *m)
-{
-	return EMPTY_OR(m->pod_ns, check_dns_label) && EMPTY_OR(m->pod_name, check_dns_subdomain) &&
-	       EMPTY_OR(m->pod_uid, check_uid);
 }
 
 bool
@@ -175,16 +160,4 @@ bool
 wire_check_reply(const struct msg_reply *m)
 {
 	return m->error <= 0 && FIELD(m->text);
-}
-
-bool
-wire_check_kube_nad(const struct msg_kube_nad *m)
-{
-	return FIELD(m->ns) && check_dns_label(m->ns) && FIELD(m->name) && check_dns_subdomain(m->name);
-}
-
-bool
-wire_check_kube_reply(const struct msg_kube_reply *m)
-{
-	return m->code >= 100 && m->code < 600 && m->format <= KUBE_YAML && FIELD(m->text);
 }

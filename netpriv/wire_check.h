@@ -12,6 +12,12 @@
 #include "netpriv/wire.def"
 #undef MSG
 
+/* For those functions: a string that is well formed; one that may also be "". And a body that says nothing. */
+#define FIELD(f) check_field((f), sizeof(f))
+#define EMPTY_OR(f, check) (FIELD(f) && ((f)[0] == '\0' || check(f)))
+#define NOTHING(body)                                                                              \
+	bool wire_check_##body(const struct msg_##body *m) { return m->zero == 0; }
+
 /* A target for verb: GC and STATUS name no container; the others name one, and an interface. */
 bool wire_check_target(const struct wire_target *t, unsigned verb);
 

@@ -88,6 +88,13 @@ fill(unsigned type, union wire_body *b)
 		strcpy(b->kube_nad.ns, "default");
 		strcpy(b->kube_nad.name, "net1");
 		break;
+	case MSG_DIAL:
+		b->dial.want = DIAL_CONN;
+		break;
+	case MSG_SERVER:
+		strcpy(b->server.name, "10.0.0.1");
+		strcpy(b->server.authority, "10.0.0.1:6443");
+		break;
 	case MSG_KUBE_REPLY:
 		b->kube_reply.code = 200;
 		break;
@@ -112,6 +119,9 @@ open_kinds(const char *kinds, int fds[WIRE_MAX_FDS])
 		switch (kinds[n] | 0x20) {
 		case 'm':
 			fds[n] = util_sealed_memfd("test", "{}", 2);
+			continue;
+		case 't':
+			fds[n] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 			continue;
 		case 'n':
 			fds[n] = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);

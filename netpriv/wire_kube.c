@@ -1,0 +1,71 @@
+/* Field checks of the bodies that no privileged process is ever sent: what worker, kube and dial say to each other.
+ * Runs in: every process.  Trusts: nothing.  Only exact, fixed-size structs reach these functions. */
+#include <string.h>
+
+#include "netpriv/wire_check.h"
+
+NOTHING(kube_pod)
+
+bool
+wire_check_kube_bind(const struct msg_kube_bind *m)
+{
+	return EMPTY_OR(m->pod_ns, check_dns_label) && EMPTY_OR(m->pod_name, check_dns_subdomain) &&
+	       EMPTY_OR(m->pod_uid, check_uid);
+}
+
+bool
+wire_check_kube_nad(const struct msg_kube_nad *m)
+{
+	return FIELD(m->ns) && check_dns_label(m->ns) && FIELD(m->name) && check_dns_subdomain(m->name);
+}
+
+bool
+wire_check_kube_status(const struct msg_kube_status *m)
+{
+	return EMPTY_OR(m->pod_uid, check_uid);
+}
+
+bool
+wire_check_kube_event(const struct msg_kube_event *m)
+{
+	return m->kind <= EVENT_NO_NETWORK && m->zero == 0 && EMPTY_OR(m->pod_uid, check_uid) &&
+	       FIELD(m->text);
+}
+
+bool
+wire_check_kube_reply(const struct msg_kube_reply *m)
+{
+	return m->code >= 100 && m->code < 600 && m->format <= KUBE_YAML && FIELD(m->text);
+}
+
+bool
+wire_check_dial(const struct msg_dial *m)
+{
+	return m->want != 0 && (m->want & ~(DIAL_CONN | DIAL_REREAD)) == 0 && m->zero == 0;
+}
+
+/* What may stand in a header of HTTP or in a certificate's name. */
+static bool
+plain(const char *s)
+{
+	for (; *s; s++)
+		if (*s <= ' ' || *s > '~')
+			return false;
+	return true;
+}
+
+bool
+wire_check_server(const struct msg_server *m)
+{
+	return m->flags <= SERVER_BOOTSTRAP && m->ca_len <= SERVER_ITEM_MAX &&
+	       m->cert_len <= SERVER_ITEM_MAX && m->key_len <= SERVER_ITEM_MAX &&
+	       m->token_len <= SERVER_ITEM_MAX && FIELD(m->name) && m->name[0] && plain(m->name) &&
+	       FIELD(m->authority) && m->authority[0] && plain(m->authority) &&
+	       EMPTY_OR(m->prefix, plain) && (m->prefix[0] == '\0' || m->prefix[0] == '/');
+}
+
+bool
+wire_check_conn(const struct msg_conn *m)
+{
+	return m->error <= 0 && m->zero == 0 && FIELD(m->text);
+}
