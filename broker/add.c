@@ -56,21 +56,20 @@ find_pod(struct add *a)
 static int
 check_links(struct add *a)
 {
-	for (size_t i = 0; i < a->l.n; i++) {
-		const struct delegate *d = &a->l.e[i];
-		int found = priv_link_get(d->ifname, a->e);
+	const char *names[DELEGATE_MAX];
+	uint64_t there;
 
-		a->failed = d;
-		if (found < 0)
-			return -1;
-		if (found > 0)
-			return cnierr_set(
-			    a->e, CNI_ERR_INTERNAL,
-			    "interface \"%s\" for network \"%s\" is already in the pod", d->ifname,
-			    d->net);
-	}
-	a->failed = NULL;
-	return 0;
+	_Static_assert(DELEGATE_MAX <= WIRE_LINKS, "one question for all of them");
+	for (size_t i = 0; i < a->l.n; i++)
+		names[i] = a->l.e[i].ifname;
+	if (priv_link_get(names, a->l.n, &there, a->e))
+		return -1;
+	if (there == 0)
+		return 0;
+	a->failed = &a->l.e[__builtin_ctzll(there)];
+	return cnierr_set(a->e, CNI_ERR_INTERNAL,
+			  "interface \"%s\" for network \"%s\" is already in the pod",
+			  a->failed->ifname, a->failed->net);
 }
 
 /* What could not be read back could not be undone, so it is tried before anything depends on it. */
@@ -209,11 +208,12 @@ add_run(const struct conf *conf, const struct msg_offer *offer, const struct net
 	struct verdict *v)
 {
 	struct add a = { .conf = conf, .offer = offer, .nc = nc, .e = &v->e };
+	size_t len;
 
 	/* The status before the results: an entry that says "done" is of a pod whose ADD succeeded. */
 	if (prepare(&a) == 0 && add_networks(&a) == 0 && set_routes(&a) == 0 &&
 	    (v->text = answer(&a)) != NULL && publish_status(&a) == 0)
-		write_results(&a);
+		v->results = make_plan(&a, &len);
 	if (v->e.code) {
 		prefix_pod(&a);
 		if (a.started)

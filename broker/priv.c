@@ -130,21 +130,23 @@ priv_conf_get(unsigned net, const char *sub, unsigned index, char **text, size_t
 }
 
 int
-priv_link_get(const char *ifname, struct cnierr *e)
+priv_link_get(const char *const *ifname, size_t n, uint64_t *there, struct cnierr *e)
 {
 	struct msg_link_get get = { 0 };
 	cleanup_msg struct wire_msg m = NO_MSG;
 
-	if (!check_ifname(ifname) || util_copy(get.ifname, sizeof(get.ifname), ifname))
-		return cnierr_set(e, CNI_ERR_CONFIG, "invalid interface name \"%s\"", ifname);
+	if (n < 1 || n > WIRE_LINKS)
+		return cnierr_set(e, CNI_ERR_CONFIG, "more than %d interfaces", WIRE_LINKS);
+	for (size_t i = 0; i < n; i++)
+		if (!check_ifname(ifname[i]) ||
+		    util_copy(get.ifname[i], sizeof(get.ifname[i]), ifname[i]))
+			return cnierr_set(e, CNI_ERR_CONFIG, "invalid interface name \"%s\"", ifname[i]);
 	call_netpriv(MSG_LINK_GET, &get, -1, MSG_LINK, &m);
-	if (m.body.link.error == -ENODEV)
-		return 0;
+	*there = m.body.link.there;
 	if (m.body.link.error)
-		return cnierr_set(e, CNI_ERR_INTERNAL,
-				  "cannot look for interface \"%s\" in the pod: %s", ifname,
+		return cnierr_set(e, CNI_ERR_INTERNAL, "cannot look for interfaces in the pod: %s",
 				  strerror(-m.body.link.error));
-	return 1;
+	return 0;
 }
 
 /* Where a delegate's output goes. tail: keep the end rather than the beginning. */
@@ -340,17 +342,18 @@ priv_gc_sweep(struct cnierr *e)
 }
 
 void
-priv_verdict(uint32_t code, bool clean, const char *text, const char *log_text)
+priv_verdict(uint32_t code, bool clean, const char *text, const char *results, const char *log_text)
 {
 	struct msg_verdict v = { .code = code, .flags = clean ? VERDICT_CLEAN : 0 };
 	cleanup_close int fd = text ? util_sealed_memfd("verdict", text, strlen(text)) : -1;
-	int err;
+	cleanup_close int kept = results ? util_sealed_memfd("state", results, strlen(results)) : -1;
+	int fds[] = { fd, kept }, err;
 
 	snprintf(v.text, sizeof(v.text), "%.*s", (int)sizeof(v.text) - 1, log_text ? log_text : "");
 	/* Without what it should print an ADD has not succeeded: netpriv must hear nothing rather than that. */
-	if (text && fd < 0)
-		log_fatal("the result cannot be handed over: %s", strerror(-fd));
-	err = wire_send(&channel, MSG_VERDICT, 1, &v, &fd, fd >= 0);
+	if ((text && fd < 0) || (results && kept < 0))
+		log_fatal("the result cannot be handed over: %s", strerror(fd < 0 ? -fd : -kept));
+	err = wire_send(&channel, MSG_VERDICT, 1, &v, fds, kept >= 0 ? 2 : fd >= 0);
 	if (err)
 		log_fatal("VERDICT: the channel to netpriv broke: %s", strerror(-err));
 }

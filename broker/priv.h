@@ -24,8 +24,8 @@ int priv_state_done(const char *text, size_t len, struct cnierr *e);
 int priv_conf_get(unsigned net, const char *sub, unsigned index, char **text, size_t *len, char *name,
 		  struct cnierr *e);
 
-/* 1 = the link is in the pod, 0 = it is not, -1 with e. */
-int priv_link_get(const char *ifname, struct cnierr *e);
+/* *there: bit i is set when ifname[i] (n of them, at most WIRE_LINKS) is in the pod. 0, or -1 with e. */
+int priv_link_get(const char *const *ifname, size_t n, uint64_t *there, struct cnierr *e);
 
 /* What a delegate did. out, err: malloc'd, capped, NUL-terminated. */
 struct priv_run {
@@ -49,8 +49,9 @@ int priv_gc_valid(const char *container_id, const char *ifname, struct cnierr *e
 /* Number of attachments that could not be undone, or -1 with e. */
 int priv_gc_sweep(struct cnierr *e);
 
-/* The last message of a command. text: what the shim prints (NULL = nothing). */
-void priv_verdict(uint32_t code, bool clean, const char *text, const char *log_text);
+/* The last message of a command. text: what the shim prints (NULL = nothing). results: what the journal keeps of an ADD that
+ * succeeded (then with text), else NULL. */
+void priv_verdict(uint32_t code, bool clean, const char *text, const char *results, const char *log_text);
 
 /* New JSON value, or NULL: e->code 0 = not found (where, 512 bytes, says what was looked for), else e. */
 json_t *kube_get_pod(char *where, struct cnierr *e);

@@ -112,11 +112,12 @@ has_link(const struct delegate *d)
 static int
 check_network(struct delegate *d, const struct msg_offer *offer, struct cnierr *e)
 {
-	int found = has_link(d) ? priv_link_get(d->ifname, e) : 1;
+	const char *name = d->ifname;
+	uint64_t there = 1;
 
-	if (found < 0)
+	if (has_link(d) && priv_link_get(&name, 1, &there, e))
 		return cnierr_prefix(e, "network \"%s\"", d->net);
-	if (found == 0)
+	if (there == 0)
 		return cnierr_set(e, CNI_ERR_INTERNAL,
 				  "network \"%s\": interface \"%s\" is no longer in the pod",
 				  d->net, d->ifname);
@@ -275,6 +276,7 @@ verbs_run(const struct conf *conf, const struct msg_offer *offer, const char *co
 		free(v.text);
 		v.text = cnierr_json(&v.e);
 	}
-	priv_verdict(v.e.code, v.clean, v.text, v.e.code ? v.e.msg : v.note);
+	priv_verdict(v.e.code, v.clean, v.text, v.e.code ? NULL : v.results, v.e.code ? v.e.msg : v.note);
 	free(v.text);
+	free(v.results);
 }

@@ -15,6 +15,7 @@ struct verdict {
 	struct cnierr e;      /* code 0: success */
 	bool clean;           /* nothing that the journal names is left */
 	char *text;           /* what the shim prints on success, or NULL; owned */
+	char *results;        /* ADD, on success: the journal entry; owned */
 	char note[WIRE_TEXT]; /* for netpriv's log, on success */
 };
 

@@ -299,7 +299,7 @@ undo(struct cmd *c)
 }
 
 void
-attach_verdict(struct cmd *c, const struct msg_verdict *v, int text_fd)
+attach_verdict(struct cmd *c, const struct msg_verdict *v, int text_fd, int results_fd)
 {
 	bool clean = v->flags & VERDICT_CLEAN;
 
@@ -321,12 +321,12 @@ attach_verdict(struct cmd *c, const struct msg_verdict *v, int text_fd)
 		if (clean)
 			forget(c);
 	} else if (c->verb == CNI_ADD && v->code == 0) {
-		if (!c->done) {
+		if (!c->planned || results_fd < 0) {
 			attach_lost(c, "its worker reported success without results");
 			return;
 		}
 		/* An ADD that nobody heard of must not stay; nor one that a restart would not know to be alive. */
-		c->settled = journal_live(&c->target) == 0;
+		c->settled = journal_live(&c->target, results_fd) == 0;
 		if (!c->settled) {
 			attach_lost(c, "the journal cannot be written");
 			return;

@@ -35,7 +35,7 @@ struct cmd {
 	struct wire worker;   /* fd -1: none */
 	unsigned state;       /* WS_*: of the worker's channel */
 	uint32_t offered;     /* OFFER_* that the worker was told */
-	bool planned, done;   /* this command journalled its plan, its results */
+	bool planned;         /* this command journalled its plan */
 	uint64_t exec;        /* serial of the delegate that is running, 0 = none */
 	uint64_t reply_to;    /* serial that the worker waits for */
 	bool settled;         /* the journal says all that is to be known of this command */
@@ -73,8 +73,8 @@ void attach_schedule(void);
 /* Makes c->nl, the command's socket in its pod. False when the worker was lost for want of it. */
 bool attach_netlink(struct cmd *c);
 
-/* The worker's last word. */
-void attach_verdict(struct cmd *c, const struct msg_verdict *v, int text_fd);
+/* The worker's last word. text_fd is taken over, results_fd stays the caller's; -1 = none. */
+void attach_verdict(struct cmd *c, const struct msg_verdict *v, int text_fd, int results_fd);
 
 /* The worker's channel broke, or its time is over: why goes to the log and to the shim. */
 void attach_lost(struct cmd *c, const char *why);

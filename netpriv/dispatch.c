@@ -102,10 +102,7 @@ op_state_plan(struct cmd *c, int blob)
 static void
 op_state_done(struct cmd *c, int blob)
 {
-	int err = journal_done(&c->target, blob);
-
-	c->done = err == 0;
-	reply(c, err, "journal");
+	reply(c, journal_done(&c->target, blob), "journal");
 }
 
 /* Safe: the place comes from the node's configuration, the file by number; symbolic links stay beneath the place. */
@@ -118,7 +115,7 @@ op_conf_get(struct cmd *c, const struct msg_conf_get *m)
 	answer(c, MSG_CONF, &r, fd);
 }
 
-/* Safe: reads one link of the pod's own namespace. */
+/* Safe: says of at most WIRE_LINKS checked names whether the pod's own namespace has them. */
 static void
 op_link_get(struct cmd *c, const struct msg_link_get *m)
 {
@@ -127,9 +124,15 @@ op_link_get(struct cmd *c, const struct msg_link_get *m)
 
 	if (!attach_netlink(c))
 		return;
-	r.error = route_link(c->nl, m->ifname, &r, text, sizeof(text));
-	if (r.error < 0 && r.error != -ENODEV)
-		log_warn("%s: %s", c->target.container_id, text);
+	for (unsigned i = 0; i < WIRE_LINKS && m->ifname[i][0] && r.error == 0; i++) {
+		int there = route_link(c->nl, m->ifname[i], text, sizeof(text));
+
+		if (there < 0)
+			log_warn("%s: %s", c->target.container_id, text);
+		else
+			r.there |= (uint64_t)there << i;
+		r.error = there < 0 ? there : 0;
+	}
 	answer(c, MSG_LINK, &r, -1);
 }
 
@@ -226,7 +229,7 @@ dispatch(struct cmd *c, struct wire_msg *m)
 		sweep_begin(c);
 		break;
 	case MSG_VERDICT:
-		attach_verdict(c, &m->body.verdict, util_take_fd(&m->fds[0]));
+		attach_verdict(c, &m->body.verdict, util_take_fd(&m->fds[0]), m->fds[1]);
 		break;
 	default:
 		attach_lost(c, "its worker sent what no worker may");

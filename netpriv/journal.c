@@ -96,10 +96,12 @@ journal_plan(struct journal_head *head, int blob)
 	return err;
 }
 
-/* Adds a record to an entry that is there. A full disk must not leave half of one, which would hide those written after it. */
+/* Adds a record to an entry that is there, and the mark behind it if asked to. A full disk must not leave half of one, which would
+ * hide those written after it. */
 static int
-append_record(const struct wire_target *t, enum record_kind kind, const void *buf, size_t len)
+append_record(const struct wire_target *t, enum record_kind kind, const void *buf, size_t len, bool live)
 {
+	uint64_t now = util_boot_ns();
 	cleanup_close int fd = -1;
 	struct stat before;
 	char name[NAME_SIZE];
@@ -110,13 +112,15 @@ append_record(const struct wire_target *t, enum record_kind kind, const void *bu
 	if (fd < 0 || fstat(fd, &before) < 0)
 		return -errno;
 	err = write_record(fd, kind, buf, len);
+	if (err == 0 && live)
+		err = write_record(fd, RECORD_LIVE, &now, sizeof(now));
 	if (err < 0 && ftruncate(fd, before.st_size) < 0)
 		log_error("journal entry %s: %s", name, strerror(errno));
 	return err;
 }
 
-int
-journal_done(const struct wire_target *t, int blob)
+static int
+append_results(const struct wire_target *t, int blob, bool live)
 {
 	void *map;
 	size_t len;
@@ -124,24 +128,28 @@ journal_done(const struct wire_target *t, int blob)
 
 	if (err < 0)
 		return err;
-	err = append_record(t, RECORD_DONE, map, len);
+	err = append_record(t, RECORD_DONE, map, len, live);
 	if (map)
 		munmap(map, len);
 	return err;
 }
 
 int
-journal_live(const struct wire_target *t)
+journal_done(const struct wire_target *t, int blob)
 {
-	uint64_t now = util_boot_ns();
+	return append_results(t, blob, false);
+}
 
-	return append_record(t, RECORD_LIVE, &now, sizeof(now));
+int
+journal_live(const struct wire_target *t, int blob)
+{
+	return append_results(t, blob, true);
 }
 
 int
 journal_owe(const struct wire_target *t)
 {
-	return append_record(t, RECORD_OWED, "", 0);
+	return append_record(t, RECORD_OWED, "", 0, false);
 }
 
 int

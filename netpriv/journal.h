@@ -39,8 +39,8 @@ int journal_plan(struct journal_head *head, int blob);
 /* Adds the results. 0 or -errno. */
 int journal_done(const struct wire_target *t, int blob);
 
-/* Marks the entry as live: its ADD is about to be answered. 0 or -errno. */
-int journal_live(const struct wire_target *t);
+/* Adds the results and marks the entry as live: its ADD is about to be answered. 0 or -errno. */
+int journal_live(const struct wire_target *t, int blob);
 
 /* Marks the entry as owed. 0 or -errno; -ENOENT when there is none. */
 int journal_owe(const struct wire_target *t);

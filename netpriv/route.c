@@ -82,19 +82,15 @@ route_close(struct nl_sock *sk)
 }
 
 int
-route_link(struct nl_sock *sk, const char *ifname, struct msg_link *facts, char *text, size_t size)
+route_link(struct nl_sock *sk, const char *ifname, char *text, size_t size)
 {
 	cleanup_with(link_cleanup) struct rtnl_link *link = NULL;
-	char mac[64];
-	int err;
+	int err = rtnl_link_get_kernel(sk, 0, ifname, &link);
 
-	err = rtnl_link_get_kernel(sk, 0, ifname, &link);
-	if (err < 0)
-		return fail(err, "reading", ifname, text, size);
-	facts->mtu = rtnl_link_get_mtu(link);
-	nl_addr2str(rtnl_link_get_addr(link), mac, sizeof(mac));
-	util_copy(facts->mac, sizeof(facts->mac), strspn(mac, "0123456789abcdef:") ? mac : "");
-	return 0;
+	if (err >= 0)
+		return 1;
+	err = fail(err, "reading", ifname, text, size);
+	return err == -ENODEV ? 0 : err;
 }
 
 static bool

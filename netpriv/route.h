@@ -18,8 +18,8 @@ struct nl_sock;
 struct nl_sock *route_open(int netns);
 void route_close(struct nl_sock *sk);
 
-/* Facts of the link; -ENODEV when there is none. */
-int route_link(struct nl_sock *sk, const char *ifname, struct msg_link *facts, char *text, size_t size);
+/* 1 = the link is there, 0 = it is not, -errno with text. */
+int route_link(struct nl_sock *sk, const char *ifname, char *text, size_t size);
 
 /* Removes every default route of the family from the main table, adds the one asked for, and reads back that it is the only one. */
 int route_default(struct nl_sock *sk, const struct msg_route_default *want, char *text, size_t size);

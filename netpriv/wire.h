@@ -139,7 +139,7 @@ struct msg_state_get {
 struct msg_state_plan {
 	uint64_t zero;
 };
-/* The same with results, when every network is up. */
+/* The same with results, as far as a rollback could not undo it; VERDICT carries those of a pod that is up. */
 struct msg_state_done {
 	uint64_t zero;
 };
@@ -169,13 +169,15 @@ struct msg_conf {
 	char text[WIRE_TEXT]; /* when error: what and where */
 };
 
+/* Which of these links are in the pod? */
+#define WIRE_LINKS 40
 struct msg_link_get {
-	char ifname[16];
+	char ifname[WIRE_LINKS][16]; /* the first n, "" behind them */
 };
 struct msg_link {
-	int32_t error;   /* 0, -ENODEV when there is no such link, -errno */
-	uint32_t mtu;
-	char mac[64];
+	int32_t error; /* 0 or -errno */
+	uint32_t zero;
+	uint64_t there; /* bit i: ifname[i] is */
 };
 
 /* Make gateway the one default route of its family in the pod, over ifname. */
@@ -196,7 +198,8 @@ struct msg_gc_sweep {
 	uint64_t zero;
 };
 
-/* The end of a command. code as in RESULT; the memfd is printed by the shim as it is. */
+/* The end of a command. code as in RESULT; the first memfd is printed by the shim as it is; the second, of an ADD that succeeded, is
+ * journalled: the plan with its results. */
 #define VERDICT_CLEAN 1u /* everything that the journal names is undone: forget the entry */
 struct msg_verdict {
 	uint32_t code;

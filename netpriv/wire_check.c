@@ -116,13 +116,16 @@ wire_check_conf(const struct msg_conf *m)
 bool
 wire_check_link_get(const struct msg_link_get *m)
 {
-	return FIELD(m->ifname) && check_ifname(m->ifname);
+	for (unsigned i = 0; i < WIRE_LINKS; i++)
+		if (!EMPTY_OR(m->ifname[i], check_ifname) || (i > 0 && m->ifname[i][0] && !m->ifname[i - 1][0]))
+			return false;
+	return m->ifname[0][0] != '\0';
 }
 
 bool
 wire_check_link(const struct msg_link *m)
 {
-	return m->error <= 0 && FIELD(m->mac) && check_mac(m->mac);
+	return m->error <= 0 && m->zero == 0 && m->there < 1ull << WIRE_LINKS;
 }
 
 /* A gateway is a unicast address: not unspecified, multicast, loopback or limited broadcast. */

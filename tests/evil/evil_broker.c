@@ -1,7 +1,7 @@
 /* A hostile broker, and hostile workers: stands in for postern-broker (postern --libexec). Which attack: the pod's name,
  * "evil-<type>-<form>-<when>"; when 0 = at once, 1 = behind a plan, 2 = behind the verdict, 3 = while a delegate runs. Other
  * names: "flood" never reads its answers; "mute" says nothing and stays; "chatter" talks to netpriv on the broker's own
- * channel; "steal" asks for what its verb does not allow. It logs one line an attack: "evil: <name>: closed|open". */
+ * channel; "steal" asks for what its verb does not allow; "boast" reports success without results, before and behind a plan ("boast2"). It logs one line an attack: "evil: <name>: closed|open". */
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -72,6 +72,15 @@ steal(void)
 }
 
 static void
+boast(void)
+{
+	struct msg_verdict m = { 0 };
+	int fd = util_sealed_memfd("verdict", "{}", 2);
+
+	send_plain(MSG_VERDICT, &m, &fd, 1);
+}
+
+static void
 chatter(void)
 {
 	for (unsigned type = 0; type <= MSG_COUNT; type++)
@@ -90,6 +99,11 @@ attack(const char *name)
 		flood();
 	} else if (strcmp(name, "steal") == 0) {
 		steal();
+	} else if (strcmp(name, "boast") == 0) {
+		boast();
+	} else if (strcmp(name, "boast2") == 0) {
+		plan();
+		boast();
 	} else if (strcmp(name, "chatter") == 0) {
 		chatter();
 	} else if (sscanf(name, "evil-%u-%u-%u", &type, &how, &when) == 3) {

@@ -54,7 +54,7 @@ def evil(make_postern, tmp_path):
 
 
 def attacks():
-    yield from ("flood", "mute", "steal", "chatter")
+    yield from ("flood", "mute", "steal", "chatter", "boast", "boast2")
     for when in range(4):
         for kind in range(message_types() + 2):
             # Well-formed types that a worker may send in that state are no attack.

@@ -41,7 +41,7 @@ static struct {
 	    *present; /* texts served; interface that is already there */
 	unsigned kind;
 	char *blob;
-	bool fail_plan, fail_done, fail_status, fail_route;
+	bool fail_plan, fail_status, fail_route;
 	char status[2048];
 	int sweep;
 	uint32_t code;
@@ -120,7 +120,7 @@ priv_state_plan(const char *text, size_t len, struct cnierr *e)
 int
 priv_state_done(const char *text, size_t len, struct cnierr *e)
 {
-	return keep_blob(text, len, w.fail_done, "done", e);
+	return keep_blob(text, len, false, "done", e);
 }
 
 int
@@ -137,10 +137,13 @@ priv_conf_get(unsigned net, const char *sub, unsigned index, char **text, size_t
 }
 
 int
-priv_link_get(const char *ifname, struct cnierr *e)
+priv_link_get(const char *const *ifname, size_t n, uint64_t *there, struct cnierr *e)
 {
 	(void)e;
-	return w.present && strcmp(w.present, ifname) == 0;
+	*there = 0;
+	for (size_t i = 0; i < n; i++)
+		*there |= (uint64_t)(w.present && strcmp(w.present, ifname[i]) == 0) << i;
+	return 0;
 }
 
 int
@@ -167,8 +170,15 @@ priv_gc_sweep(struct cnierr *e)
 }
 
 void
-priv_verdict(uint32_t code, bool clean, const char *text, const char *log_text)
+priv_verdict(uint32_t code, bool clean, const char *text, const char *results, const char *log_text)
 {
+	if (results) {
+		struct cnierr e = { 0 };
+
+		assert_int_equal(code, 0);
+		assert_non_null(text);
+		keep_blob(results, strlen(results), false, "results", &e);
+	}
 	w.verdicts++;
 	w.code = code;
 	w.clean = clean;

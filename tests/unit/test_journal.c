@@ -71,8 +71,10 @@ test_life(void **state)
 	assert_int_equal(e.head.cookie, 77);
 	assert_false(e.owed || e.stale);
 	expect_blob(e.blob, "plan");
-	assert_int_equal(journal_done(&h.target, done), 0);
-	assert_int_equal(journal_live(&h.target), 0);
+	assert_int_equal(journal_done(&h.target, plan), 0);
+	assert_int_equal(journal_load(&h.target, false, &e), 0);
+	assert_true(e.kind == STATE_IS_DONE && e.live == 0);
+	assert_int_equal(journal_live(&h.target, done), 0);
 	assert_int_equal(journal_owe(&h.target), 0);
 	assert_int_equal(journal_load(&h.target, true, &e), 0);
 	assert_int_equal(e.kind, STATE_IS_DONE);

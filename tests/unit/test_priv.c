@@ -254,6 +254,7 @@ asks_netpriv(void **state)
 	struct cnierr e = { 0 };
 	char name[256], *text;
 	size_t len;
+	uint64_t there;
 
 	(void)state;
 	start_peer(serve_conf, ROLE_NETPRIV);
@@ -268,7 +269,7 @@ asks_netpriv(void **state)
 	/* Refused here; nobody is asked. */
 	assert_int_equal(priv_conf_get(0, "../n", 1, &text, &len, name, &e), -1);
 	memset(&e, 0, sizeof(e));
-	assert_int_equal(priv_link_get("a/b", &e), -1);
+	assert_int_equal(priv_link_get((const char *[]){ "a/b" }, 1, &there, &e), -1);
 	memset(&e, 0, sizeof(e));
 	assert_int_equal(priv_route_default("eth0", "gw", &e), -1);
 	assert_non_null(strstr(e.msg, "gw"));

@@ -73,7 +73,7 @@ fill(unsigned type, union wire_body *b)
 		b->exec_kill.target = 1;
 		break;
 	case MSG_LINK_GET:
-		strcpy(b->link_get.ifname, "eth0");
+		strcpy(b->link_get.ifname[0], "eth0");
 		break;
 	case MSG_ROUTE_DEFAULT:
 		b->route_default.family = AF_INET;
