@@ -82,31 +82,6 @@ priv_state_get(unsigned *kind, char **text, size_t *len, struct cnierr *e)
 	return *kind == STATE_NONE ? 0 : copy_memfd(&m, "journal entry", text, len, e);
 }
 
-static int
-put_state(enum msg_type type, const char *text, size_t len, const char *doing, struct cnierr *e)
-{
-	static const struct msg_state_plan zero;
-	cleanup_close int fd = util_sealed_memfd("state", text, len);
-
-	_Static_assert(sizeof(struct msg_state_plan) == sizeof(struct msg_state_done),
-		       "one body for both");
-	if (fd < 0)
-		return cnierr_set(e, CNI_ERR_INTERNAL, "%s: %s", doing, strerror(-fd));
-	return call_simple(type, &zero, fd, doing, e) < 0 ? -1 : 0;
-}
-
-int
-priv_state_plan(const char *text, size_t len, struct cnierr *e)
-{
-	return put_state(MSG_STATE_PLAN, text, len, "cannot write the journal", e);
-}
-
-int
-priv_state_done(const char *text, size_t len, struct cnierr *e)
-{
-	return put_state(MSG_STATE_DONE, text, len, "cannot write the results to the journal", e);
-}
-
 int
 priv_conf_get(unsigned net, const char *sub, unsigned index, char **text, size_t *len, char *name,
 	      struct cnierr *e)
@@ -129,8 +104,8 @@ priv_conf_get(unsigned net, const char *sub, unsigned index, char **text, size_t
 	return copy_memfd(&m, name, text, len, e) ? -1 : 1;
 }
 
-int
-priv_link_get(const char *const *ifname, size_t n, uint64_t *there, struct cnierr *e)
+static int
+ask_links(enum msg_type type, int fd, const char *const *ifname, size_t n, uint64_t *there, const char *doing, struct cnierr *e)
 {
 	struct msg_link_get get = { 0 };
 	cleanup_msg struct wire_msg m = NO_MSG;
@@ -141,12 +116,27 @@ priv_link_get(const char *const *ifname, size_t n, uint64_t *there, struct cnier
 		if (!check_ifname(ifname[i]) ||
 		    util_copy(get.ifname[i], sizeof(get.ifname[i]), ifname[i]))
 			return cnierr_set(e, CNI_ERR_CONFIG, "invalid interface name \"%s\"", ifname[i]);
-	call_netpriv(MSG_LINK_GET, &get, -1, MSG_LINK, &m);
+	call_netpriv(type, &get, fd, MSG_LINK, &m);
 	*there = m.body.link.there;
 	if (m.body.link.error)
-		return cnierr_set(e, CNI_ERR_INTERNAL, "cannot look for interfaces in the pod: %s",
-				  strerror(-m.body.link.error));
+		return cnierr_set(e, CNI_ERR_INTERNAL, "%s: %s", doing, strerror(-m.body.link.error));
 	return 0;
+}
+
+int
+priv_link_get(const char *const *ifname, size_t n, uint64_t *there, struct cnierr *e)
+{
+	return ask_links(MSG_LINK_GET, -1, ifname, n, there, "cannot look for interfaces in the pod", e);
+}
+
+int
+priv_state_plan(const char *text, size_t len, const char *const *ifname, size_t n, uint64_t *there, struct cnierr *e)
+{
+	cleanup_close int fd = util_sealed_memfd("state", text, len);
+
+	if (fd < 0)
+		return cnierr_set(e, CNI_ERR_INTERNAL, "journal entry: %s", strerror(-fd));
+	return ask_links(MSG_STATE_PLAN, fd, ifname, n, there, "cannot look for interfaces in the pod, or write the journal", e);
 }
 
 /* Where a delegate's output goes. tail: keep the end rather than the beginning. */

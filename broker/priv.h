@@ -17,8 +17,6 @@ void ask_init(int kube_fd); /* ask.c's half of it */
 
 /* The journal's entry: *text malloc'd (caller frees), *kind STATE_*. 0, or -1 with e. */
 int priv_state_get(unsigned *kind, char **text, size_t *len, struct cnierr *e);
-int priv_state_plan(const char *text, size_t len, struct cnierr *e);
-int priv_state_done(const char *text, size_t len, struct cnierr *e);
 
 /* A configuration file: 1 = got it (*text malloc'd, name 256 bytes), 0 = no more, -1 with e. */
 int priv_conf_get(unsigned net, const char *sub, unsigned index, char **text, size_t *len, char *name,
@@ -26,6 +24,8 @@ int priv_conf_get(unsigned net, const char *sub, unsigned index, char **text, si
 
 /* *there: bit i is set when ifname[i] (n of them, at most WIRE_LINKS) is in the pod. 0, or -1 with e. */
 int priv_link_get(const char *const *ifname, size_t n, uint64_t *there, struct cnierr *e);
+/* The same of the interfaces of a plan, which is journalled when none is there. */
+int priv_state_plan(const char *text, size_t len, const char *const *ifname, size_t n, uint64_t *there, struct cnierr *e);
 
 /* What a delegate did. out, err: malloc'd, capped, NUL-terminated. */
 struct priv_run {
@@ -49,14 +49,17 @@ int priv_gc_valid(const char *container_id, const char *ifname, struct cnierr *e
 /* Number of attachments that could not be undone, or -1 with e. */
 int priv_gc_sweep(struct cnierr *e);
 
-/* The last message of a command. text: what the shim prints (NULL = nothing). results: what the journal keeps of an ADD that
- * succeeded (then with text), else NULL. */
+/* The last message of a command. text: what the shim prints (NULL = nothing). results: what the journal keeps of an ADD from
+ * now on, or NULL; only with text. */
 void priv_verdict(uint32_t code, bool clean, const char *text, const char *results, const char *log_text);
 
 /* New JSON value, or NULL: e->code 0 = not found (where, 512 bytes, says what was looked for), else e. */
 json_t *kube_get_pod(char *where, struct cnierr *e);
-json_t *kube_get_nad(const char *ns, const char *name, char *where, struct cnierr *e);
-/* Writes the network-status annotation's value. 0, or -1 with e. */
-int kube_put_status(const char *text, struct cnierr *e);
+/* fresh: from the server, whatever kube has kept. */
+json_t *kube_get_nad(const char *ns, const char *name, bool fresh, char *where, struct cnierr *e);
+/* Writes the network-status annotation's value, on the pod with that uid ("": whichever has its name). 0, or -1 with e. */
+int kube_put_status(const char *pod_uid, const char *text, struct cnierr *e);
+/* Not answered; one that cannot be told is dropped. */
+void kube_tell_event(const struct msg_kube_event *event);
 
 #endif

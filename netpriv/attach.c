@@ -320,6 +320,8 @@ attach_verdict(struct cmd *c, const struct msg_verdict *v, int text_fd, int resu
 	} else if (c->verb == CNI_ADD && v->code != 0 && c->planned) {
 		if (clean)
 			forget(c);
+		else if (results_fd >= 0 && journal_done(&c->target, results_fd) < 0)
+			log_error("journal entry %s: what was undone is not noted", c->target.container_id);
 	} else if (c->verb == CNI_ADD && v->code == 0) {
 		if (!c->planned || results_fd < 0) {
 			attach_lost(c, "its worker reported success without results");

@@ -171,3 +171,11 @@ check_ip_list(const char *s)
 {
 	return strspn(s, HEX ".:/,") == strlen(s);
 }
+
+bool
+check_visible(const char *s)
+{
+	while (*s > ' ' && *s <= '~')
+		s++;
+	return *s == '\0';
+}

@@ -37,6 +37,9 @@ bool check_abs_path(const char *s, size_t size);
 /* One file name: not empty, not "." or "..", no '/', no control bytes, at most 255. */
 bool check_file_name(const char *s);
 
+/* Visible ASCII only, no blanks: what may stand in a header of HTTP, in a URL, in a certificate's name. */
+bool check_visible(const char *s);
+
 /* MAC text (EUI-48/64 or 20 octets with ':' or '-' or dotted), and a comma list of addresses with optional prefix
  * length as it goes into CNI_ARGS (digits, hex, ". : / ,"). Empty is allowed. */
 bool check_mac(const char *s);

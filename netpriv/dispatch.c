@@ -31,7 +31,6 @@ static const struct {
 } allowed[MSG_COUNT] = {
 	[MSG_STATE_GET] = { BIT(CNI_ADD) | BIT(CNI_DEL) | BIT(CNI_CHECK), false, false },
 	[MSG_STATE_PLAN] = { BIT(CNI_ADD), true, false },
-	[MSG_STATE_DONE] = { BIT(CNI_ADD), true, true },
 	[MSG_CONF_GET] = { BIT(CNI_ADD) | BIT(CNI_GC) | BIT(CNI_STATUS), false, false },
 	[MSG_LINK_GET] = { BIT(CNI_ADD) | BIT(CNI_CHECK), true, false },
 	[MSG_DELEGATE_RUN] = { ~0u, false, false }, /* op_delegate_run() has more to ask */
@@ -56,16 +55,6 @@ answer(struct cmd *c, enum msg_type type, const void *body, int fd)
 		close(fd);
 }
 
-static void
-reply(struct cmd *c, int err, const char *what)
-{
-	struct msg_reply r = { .error = err };
-
-	if (err < 0)
-		snprintf(r.text, sizeof(r.text), "%s: %s", what, strerror(-err));
-	answer(c, MSG_REPLY, &r, -1);
-}
-
 /* Safe: gives back what was journalled for this very attachment. An entry that cannot be read must not look like none. */
 static void
 op_state_get(struct cmd *c)
@@ -79,30 +68,8 @@ op_state_get(struct cmd *c)
 		return;
 	}
 	if (err == 0)
-		s.kind = e.kind;
+		s.kind = e.owed ? STATE_IS_PLAN : e.kind; /* what is half undone is no pod's any more */
 	answer(c, MSG_STATE, &s, err == 0 ? e.blob : -1);
-}
-
-/* Safe: the bytes go into a file named after this attachment, and come back only to a worker of the same attachment; their size is
- * bounded by the wire; an existing entry is never replaced. */
-static void
-op_state_plan(struct cmd *c, int blob)
-{
-	struct journal_head head = { .target = c->target, .cookie = c->cookie };
-	int err = journal_plan(&head, blob);
-
-	if (err == 0) {
-		c->planned = true;
-		c->state = WS_PLANNED;
-	}
-	reply(c, err, "journal");
-}
-
-/* Safe: as op_state_plan(); adds to the entry that this command made. */
-static void
-op_state_done(struct cmd *c, int blob)
-{
-	reply(c, journal_done(&c->target, blob), "journal");
 }
 
 /* Safe: the place comes from the node's configuration, the file by number; symbolic links stay beneath the place. */
@@ -115,23 +82,51 @@ op_conf_get(struct cmd *c, const struct msg_conf_get *m)
 	answer(c, MSG_CONF, &r, fd);
 }
 
-/* Safe: says of at most WIRE_LINKS checked names whether the pod's own namespace has them. */
-static void
-op_link_get(struct cmd *c, const struct msg_link_get *m)
+/* Says of at most WIRE_LINKS checked names whether the pod's own namespace has them. False: the command is over. */
+static bool
+look_for_links(struct cmd *c, const struct msg_link_get *m, struct msg_link *r)
 {
-	struct msg_link r = { 0 };
 	char text[WIRE_TEXT];
 
 	if (!attach_netlink(c))
-		return;
-	for (unsigned i = 0; i < WIRE_LINKS && m->ifname[i][0] && r.error == 0; i++) {
+		return false;
+	for (unsigned i = 0; i < WIRE_LINKS && m->ifname[i][0] && r->error == 0; i++) {
 		int there = route_link(c->nl, m->ifname[i], text, sizeof(text));
 
 		if (there < 0)
 			log_warn("%s: %s", c->target.container_id, text);
 		else
-			r.there |= (uint64_t)there << i;
-		r.error = there < 0 ? there : 0;
+			r->there |= (uint64_t)there << i;
+		r->error = there < 0 ? there : 0;
+	}
+	return true;
+}
+
+/* Safe: reads names of the pod's own links. */
+static void
+op_link_get(struct cmd *c, const struct msg_link_get *m)
+{
+	struct msg_link r = { 0 };
+
+	if (look_for_links(c, m, &r))
+		answer(c, MSG_LINK, &r, -1);
+}
+
+/* Safe: the bytes go into a file named after this attachment, and come back only to a worker of the same attachment; their size is
+ * bounded by the wire; an existing entry is never replaced. */
+static void
+op_state_plan(struct cmd *c, const struct msg_state_plan *m, int blob)
+{
+	struct journal_head head = { .target = c->target, .cookie = c->cookie };
+	struct msg_link r = { 0 };
+
+	if (!look_for_links(c, m, &r))
+		return;
+	if (r.error == 0 && r.there == 0)
+		r.error = journal_plan(&head, blob);
+	if (r.error == 0 && r.there == 0) {
+		c->planned = true;
+		c->state = WS_PLANNED;
 	}
 	answer(c, MSG_LINK, &r, -1);
 }
@@ -205,10 +200,7 @@ dispatch(struct cmd *c, struct wire_msg *m)
 		op_state_get(c);
 		break;
 	case MSG_STATE_PLAN:
-		op_state_plan(c, m->fds[0]);
-		break;
-	case MSG_STATE_DONE:
-		op_state_done(c, m->fds[0]);
+		op_state_plan(c, &m->body.state_plan, m->fds[0]);
 		break;
 	case MSG_CONF_GET:
 		op_conf_get(c, &m->body.conf_get);

@@ -12,29 +12,12 @@
 #include "netpriv/netns.h"
 #include "netpriv/util.h"
 
-static void
-cache_cleanup(struct nl_cache **cache)
-{
-	nl_cache_free(*cache);
-}
-
-static void
-route_cleanup(struct rtnl_route **route)
-{
-	rtnl_route_put(*route);
-}
-
-static void
-link_cleanup(struct rtnl_link **link)
-{
-	rtnl_link_put(*link);
-}
-
-static void
-addr_cleanup(struct nl_addr **addr)
-{
-	nl_addr_put(*addr);
-}
+#define CLEANUP(name, type, release)                                                               \
+	static void name##_cleanup(struct type **p) { release(*p); }
+CLEANUP(cache, nl_cache, nl_cache_free)
+CLEANUP(route, rtnl_route, rtnl_route_put)
+CLEANUP(link, rtnl_link, rtnl_link_put)
+CLEANUP(addr, nl_addr, nl_addr_put)
 
 #define cleanup_with(fn) __attribute__((cleanup(fn)))
 

@@ -135,14 +135,6 @@ struct msg_delegate_done {
 struct msg_state_get {
 	uint64_t zero;
 };
-/* Journalled before the first delegate runs: exact configuration, arguments and interface of each (broker/plan.c). */
-struct msg_state_plan {
-	uint64_t zero;
-};
-/* The same with results, as far as a rollback could not undo it; VERDICT carries those of a pod that is up. */
-struct msg_state_done {
-	uint64_t zero;
-};
 
 #define STATE_NONE 0u
 #define STATE_IS_PLAN 1u
@@ -179,6 +171,9 @@ struct msg_link {
 	uint32_t zero;
 	uint64_t there; /* bit i: ifname[i] is */
 };
+/* Journalled before the first delegate runs: exact configuration, arguments and interface of each (broker/plan.c). Only if none of its
+ * interfaces is in the pod; LINK answers. */
+#define msg_state_plan msg_link_get
 
 /* Make gateway the one default route of its family in the pod, over ifname. */
 struct msg_route_default {
@@ -198,8 +193,8 @@ struct msg_gc_sweep {
 	uint64_t zero;
 };
 
-/* The end of a command. code as in RESULT; the first memfd is printed by the shim as it is; the second, of an ADD that succeeded, is
- * journalled: the plan with its results. */
+/* The end of a command. code as in RESULT; the first memfd is printed by the shim as it is; the second replaces what the
+ * journal holds of an ADD: the plan with its results, or what a rollback could not undo. */
 #define VERDICT_CLEAN 1u /* everything that the journal names is undone: forget the entry */
 struct msg_verdict {
 	uint32_t code;
@@ -219,6 +214,8 @@ struct msg_kube_pod {
 struct msg_kube_nad {
 	char ns[64];
 	char name[256];
+	uint32_t fresh; /* 1: what is kept of it is of no use */
+	uint32_t zero;
 };
 /* The memfd: the network-status annotation's value. */
 struct msg_kube_status {

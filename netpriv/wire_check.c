@@ -7,8 +7,6 @@
 
 NOTHING(stop)
 NOTHING(state_get)
-NOTHING(state_plan)
-NOTHING(state_done)
 NOTHING(gc_sweep)
 
 /* Bodies that are another one's. */
@@ -16,6 +14,7 @@ NOTHING(gc_sweep)
 	bool wire_check_##body(const struct msg_##body *m) { return wire_check_##other(m); }
 SAME(exec_done, delegate_done)
 SAME(task, offer)
+SAME(state_plan, link_get)
 
 bool
 wire_check_target(const struct wire_target *t, unsigned verb)

@@ -16,7 +16,8 @@ wire_check_kube_bind(const struct msg_kube_bind *m)
 bool
 wire_check_kube_nad(const struct msg_kube_nad *m)
 {
-	return FIELD(m->ns) && check_dns_label(m->ns) && FIELD(m->name) && check_dns_subdomain(m->name);
+	return FIELD(m->ns) && check_dns_label(m->ns) && FIELD(m->name) && check_dns_subdomain(m->name) && m->fresh <= 1 &&
+	       m->zero == 0;
 }
 
 bool
@@ -44,24 +45,14 @@ wire_check_dial(const struct msg_dial *m)
 	return m->want != 0 && (m->want & ~(DIAL_CONN | DIAL_REREAD)) == 0 && m->zero == 0;
 }
 
-/* What may stand in a header of HTTP or in a certificate's name. */
-static bool
-plain(const char *s)
-{
-	for (; *s; s++)
-		if (*s <= ' ' || *s > '~')
-			return false;
-	return true;
-}
-
 bool
 wire_check_server(const struct msg_server *m)
 {
 	return m->flags <= SERVER_BOOTSTRAP && m->ca_len <= SERVER_ITEM_MAX &&
 	       m->cert_len <= SERVER_ITEM_MAX && m->key_len <= SERVER_ITEM_MAX &&
-	       m->token_len <= SERVER_ITEM_MAX && FIELD(m->name) && m->name[0] && plain(m->name) &&
-	       FIELD(m->authority) && m->authority[0] && plain(m->authority) &&
-	       EMPTY_OR(m->prefix, plain) && (m->prefix[0] == '\0' || m->prefix[0] == '/');
+	       m->token_len <= SERVER_ITEM_MAX && FIELD(m->name) && m->name[0] && check_visible(m->name) &&
+	       FIELD(m->authority) && m->authority[0] && check_visible(m->authority) &&
+	       EMPTY_OR(m->prefix, check_visible) && (m->prefix[0] == '\0' || m->prefix[0] == '/');
 }
 
 bool

@@ -21,7 +21,7 @@ send_plain(enum msg_type type, const void *body, const int *fds, unsigned n)
 static void
 plan(void)
 {
-	struct msg_state_plan m = { 0 };
+	struct msg_state_plan m = { .ifname = { "evil0" } };
 	int fd = util_sealed_memfd("plan", "{}", 2);
 	struct wire_msg answer;
 

@@ -223,7 +223,7 @@ asks_kube(void **state)
 		cleanup_json json_t *j = NULL;
 
 		start_peer(rows[i].serve, ROLE_KUBE);
-		j = kube_get_nad("a", "b", where, &e);
+		j = kube_get_nad("a", "b", false, where, &e);
 		end_peer();
 		assert_int_equal(j != NULL, rows[i].found);
 		assert_int_equal(e.code, rows[i].code);

@@ -72,6 +72,7 @@ fill(unsigned type, union wire_body *b)
 	case MSG_EXEC_KILL:
 		b->exec_kill.target = 1;
 		break;
+	case MSG_STATE_PLAN:
 	case MSG_LINK_GET:
 		strcpy(b->link_get.ifname[0], "eth0");
 		break;
