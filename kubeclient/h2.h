@@ -20,8 +20,8 @@ struct h2_answer {
 	 * -EPROTO malformed. */
 	int error;
 	unsigned status;      /* HTTP */
-	unsigned retry_after; /* seconds of Retry-After, 0 = none; dates are ignored */
-	char type[64];	      /* Content-Type, cut */
+	unsigned retry_after; /* seconds of Retry-After, 0 = none, at most 999999; dates are ignored */
+	char type[64];	      /* Content-Type, cut; as it came: escape it before showing it */
 	const char *body;     /* not NUL-terminated; NULL with on_data */
 	size_t len;
 };
@@ -33,8 +33,9 @@ struct h2_request {
 	const void *body;	  /* copied; len 0 = none */
 	size_t len;
 	size_t max; /* of the answer's body, bytes */
-	/* With on_data the body is handed on as it comes, once the status is known to be 200, and max does not count; without, it is
-	 * collected. Neither callback may call h2_run() or h2_free(); h2_send() and h2_cancel() they may. */
+	/* With on_data the body is handed on as it comes, and max does not count; any other status than 2xx ends the request at once,
+	 * without body. Without on_data the body is collected. Neither callback may call h2_run() or h2_free(); h2_send() and
+	 * h2_cancel() they may. */
 	void (*on_data)(void *ctx, const char *data, size_t len);
 	void (*on_end)(void *ctx, const struct h2_answer *a); /* exactly once, unless cancelled */
 	void *ctx;
@@ -47,6 +48,10 @@ struct h2_times {
 	int ping;    /* its answer is due within */
 };
 #define H2_TIMES ((struct h2_times){ 10000, 30000, 15000 })
+
+/* Loads all that OpenSSL and libc load once, random seed included; no configuration file is read. Before the sandbox, where files
+ * are out of reach: nothing below opens one. 0 or -errno. */
+int h2_init(void);
 
 /* A TLS client context: TLS 1.2 or newer, ALPN h2 only, the given CA certificates (PEM) and no others, our certificate and key
  * when cert_len is not 0. NULL with why. The caller frees it (SSL_CTX_free). Opens no file. */
@@ -61,8 +66,8 @@ struct h2 *h2_new(int fd, SSL_CTX *context, const char *name, const char *author
 /* fd and events to wait for, and until when (util_now_ms(), INT64_MAX = no matter); then h2_run(). */
 void h2_poll(const struct h2 *h, struct pollfd *p, int64_t *due);
 
-/* 0, or -errno with why: the connection is over (refused, not trusted, broken, silent, or left by the server with no request
- * open); then h2_free(). A wrong certificate is -EKEYREJECTED. */
+/* 0, or -errno with why: the connection is over (refused, not trusted, broken, silent: -ETIMEDOUT, or left by the server with no
+ * request open: -ESHUTDOWN); then h2_free(). A wrong certificate is -EKEYREJECTED. Takes no more than 256 KiB at a time. */
 int h2_run(struct h2 *h, short revents, char *why, size_t size);
 
 /* Requests can be sent now: connected, not told to go away, room for one more. */
@@ -70,10 +75,18 @@ bool h2_ready(const struct h2 *h);
 /* Told to go away: what is open may end, nothing new begins; open another connection. */
 bool h2_leaving(const struct h2 *h);
 
-/* Stream number (> 0), or -errno. Nothing is copied but the body; the other strings are used up before it returns. */
+/* Requests that are open; and how many more the server takes now. */
+unsigned h2_open(const struct h2 *h);
+unsigned h2_room(const struct h2 *h);
+
+/* Stream number (> 0), or -errno: -EAGAIN when not ready, -EMSGSIZE when path and headers are over 24 KiB. Nothing is copied but the
+ * body; the other strings are used up before it returns. */
 int32_t h2_send(struct h2 *h, const struct h2_request *r);
 /* Forgets a request: on_end() is not called. */
 void h2_cancel(struct h2 *h, int32_t stream);
+
+/* A request waits longer than it should: PING now, not only when the connection has been silent for long. */
+void h2_doubt(struct h2 *h);
 
 /* Ends the connection; open requests end with -ECONNRESET, or -EAGAIN when they never left. */
 void h2_free(struct h2 *h);
