@@ -43,6 +43,7 @@ struct filter_table {
 #define ALLOW(call, why) { call, why, 0, 0, { { 0, 0, 0, 0 } } }
 #define ALLOW_IF(call, why, a) { call, why, 0, 1, { a } }
 #define ALLOW_IF2(call, why, a, b) { call, why, 0, 2, { a, b } }
+#define DENY_IF(call, why, errnum, a) { call, why, errnum, 1, { a } }
 #define DENY(call, why, errnum) { call, why, errnum, 0, { { 0, 0, 0, 0 } } }
 
 /* The table of a role, NULL when it has none. */

@@ -15,6 +15,8 @@
 
 #define VERSION_QUERY	  1u /* LANDLOCK_CREATE_RULESET_VERSION */
 #define RULE_PATH_BENEATH 1  /* LANDLOCK_RULE_PATH_BENEATH */
+#define RULE_NET_PORT	  2  /* LANDLOCK_RULE_NET_PORT */
+#define NET_CONNECT_TCP	  2ull
 
 #define FS_WRITE_FILE  (1ull << 1)
 #define FS_READ_FILE   (1ull << 2)
@@ -78,7 +80,7 @@ grant_path(int ruleset, uint64_t handled, const struct sandbox_path *p)
 }
 
 uint32_t
-landlock_confine(const struct sandbox_path *paths, unsigned n)
+landlock_confine(const struct sandbox *s)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0ul, VERSION_QUERY);
 	struct ruleset_attr attr = handled_by(abi);
@@ -96,8 +98,14 @@ landlock_confine(const struct sandbox_path *paths, unsigned n)
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0u);
 	if (ruleset < 0)
 		log_fatal("sandbox: Landlock rule set: %s", strerror(errno));
-	for (unsigned i = 0; i < n; i++)
-		grant_path(ruleset, attr.handled_access_fs, &paths[i]);
+	for (unsigned i = 0; i < s->n_paths; i++)
+		grant_path(ruleset, attr.handled_access_fs, &s->paths[i]);
+	for (unsigned i = 0; i < s->n_ports && attr.handled_access_net; i++) {
+		const uint64_t rule[] = {NET_CONNECT_TCP, s->ports[i]}; /* struct landlock_net_port_attr */
+
+		if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, rule, 0u) < 0)
+			log_fatal("sandbox: Landlock rule for port %u: %s", s->ports[i], strerror(errno));
+	}
 	if (syscall(SYS_landlock_restrict_self, ruleset, 0u) < 0)
 		log_fatal("sandbox: Landlock: %s", strerror(errno));
 	return (uint32_t)abi;

@@ -40,6 +40,9 @@ static const struct role_plan plans[] = {
     {ROLE_EXEC, false, false, false, true},
     {ROLE_BROKER, true, true, true, false},
     {ROLE_KUBE, true, true, true, false},
+    {ROLE_STORE, true, true, true, false},
+    /* Root's files and the host's network are what it is there for, by Landlock's leave. Executes nothing. */
+    {ROLE_DIAL, false, true, true, false},
     {ROLE_READER, true, true, true, false},
 };
 
@@ -58,8 +61,8 @@ find_plan(const struct sandbox *s)
 			continue;
 		if ((s->uid == 0 || s->gid == 0) && plans[i].leave_host)
 			log_fatal("sandbox: role %s must not run as root", role_name(s->role));
-		if (s->max_fd == 0 || s->n_paths > SANDBOX_PATHS)
-			log_fatal("sandbox: role %s: max_fd or n_paths is wrong",
+		if (s->max_fd == 0 || s->n_paths > SANDBOX_PATHS || s->n_ports > ARRAY_LEN(s->ports))
+			log_fatal("sandbox: role %s: max_fd, n_paths or n_ports is wrong",
 				  role_name(s->role));
 		return &plans[i];
 	}
@@ -222,7 +225,7 @@ sandbox_enter(const struct sandbox *s, struct sandbox_facts *facts)
 		root_reopen(s->paths, s->n_paths);
 	set_process(plan, parent);
 	if (plan->landlock) /* needs no_new_privs; a filter would forbid it */
-		abi = landlock_confine(s->paths, s->n_paths);
+		abi = landlock_confine(s);
 	load_filter(s, &prog); /* last: nothing above is in any table */
 	/* no_new_privs may have come from whoever started the service: then exec has it too. */
 	verify_status(s, plan->no_new_privs || strstr(before, "\nNoNewPrivs:\t1\n") != NULL, caps,

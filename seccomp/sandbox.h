@@ -32,6 +32,8 @@ struct sandbox {
 	unsigned max_fd;        /* RLIMIT_NOFILE */
 	struct sandbox_path paths[SANDBOX_PATHS];
 	unsigned n_paths;
+	uint16_t ports[2]; /* TCP ports that may be connected to, where Landlock knows of them */
+	unsigned n_ports;
 };
 
 struct sandbox_facts {

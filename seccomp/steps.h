@@ -24,8 +24,8 @@ void root_leave(void);
  * ever raises a capability. */
 void caps_drop(uint32_t uid, uint32_t gid, uint64_t mask, bool root_exec);
 
-/* landlock.c: nothing can be opened but what paths grant. Returns the kernel's ABI, 0 when it
- * has no Landlock. */
-uint32_t landlock_confine(const struct sandbox_path *paths, unsigned n);
+/* landlock.c: nothing can be opened but what paths grant, no TCP port be connected to but ports.
+ * Returns the kernel's ABI, 0 when it has no Landlock. */
+uint32_t landlock_confine(const struct sandbox *s);
 
 #endif

@@ -10,6 +10,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -140,15 +141,43 @@ static const struct filter_row worker[] = {
 PART(worker);
 
 /* The file store: names beneath two held directories. */
-static const struct filter_row kube[] = {
+static const struct filter_row store[] = {
     ALLOW("openat2", "manifests and status, beneath a held directory"),
     ALLOW("mkdirat", "a namespace's directory for status"),
     ALLOW("renameat", "status: all or nothing"),
     ALLOW("unlinkat", "a status half written"),
-    ALLOW("fsync", "status"),
-    ALLOW("fdatasync", "status"),
 };
-PART(kube);
+PART(store);
+
+/* Credential files, connections, and children that parse a file or look a name up and are gone. */
+static const struct filter_row dial[] = {
+    ALLOW("openat", "credentials; what a look-up of names reads"),
+    ALLOW("openat2", "does a link lead out of its directory"),
+    ALLOW("newfstatat", "kind of a file, in libc"),
+    ALLOW("readlink", "where a link leads to"),
+    ALLOW_IF("clone", "fork a child, exactly as libc's fork does", ARG_IS(0, FORK_FLAGS)),
+    ALLOW("set_robust_list", "libc, in the forked child"),
+    ALLOW("pipe2", "a child's answer"),
+    ALLOW("close_range", "a child keeps its pipe only"),
+    ALLOW_IF("prctl", "a child dies with dial", ARG_IS(0, PR_SET_PDEATHSIG)),
+    ALLOW("getppid", "was dial gone before the line above"),
+    ALLOW("alarm", "a child ends itself: dial can signal nobody"),
+    ALLOW_IF2("seccomp", "the filter of the child that parses", ARG_IS(0, SECCOMP_SET_MODE_FILTER), ARG_IS(1, 0)),
+    ALLOW("wait4", "reap children"),
+    ALLOW_IF("socket", "the API server, name servers", ARG_IS(0, AF_INET)),
+    ALLOW_IF("socket", "the API server, name servers", ARG_IS(0, AF_INET6)),
+    DENY_IF("socket", "nscd: libc asks itself then; root's AF_UNIX would reach every daemon", EAFNOSUPPORT, ARG_IS(0, AF_UNIX)),
+    DENY_IF("socket", "own addresses: libc asks for both families then", EAFNOSUPPORT, ARG_IS(0, AF_NETLINK)),
+    ALLOW("connect", "the API server, name servers"),
+    ALLOW("setsockopt", "keepalive, no delay; libc's look-ups"),
+    ALLOW("getsockname", "libc orders addresses by its own"),
+    ALLOW("sendto", "look-ups"),
+    ALLOW("sendmmsg", "look-ups"),
+    ALLOW("recvfrom", "look-ups"),
+    ALLOW_IF("ioctl", "size of an answer to a look-up", ARG_IS(1, FIONREAD)),
+    ALLOW("uname", "libc, for a resolv.conf without a domain"),
+};
+PART(dial);
 
 /* The zygote: what it takes to set a plugin up, beyond what the plugin itself may use. A plugin's own filter takes just these away
  * again, so none of them may stand in the plugins' table. */
@@ -166,7 +195,10 @@ static const struct filter_table tables[] = {
     {ROLE_DELEGATE, EPERM, {&filter_delegate}},
     {ROLE_BROKER, 0, {&part_core, &part_blind, &part_channels, &part_broker}},
     {ROLE_WORKER, 0, {&part_core, &part_blind, &part_channels, &part_worker}},
-    {ROLE_KUBE, 0, {&part_core, &part_blind, &part_channels, &part_kube}},
+    /* TLS and HTTP/2 over sockets that it is handed: nothing beyond its channels. */
+    {ROLE_KUBE, 0, {&part_core, &part_blind, &part_channels}},
+    {ROLE_STORE, 0, {&part_core, &part_blind, &part_channels, &part_store}},
+    {ROLE_DIAL, 0, {&part_core, &part_channels, &part_dial}},
     {ROLE_READER, 0, {&part_core, &part_blind}},
 };
 

@@ -37,7 +37,7 @@ def unprivileged(node):
     roles = node.all_roles()
     workers = [pid for pid, _ in node.strangers() if pid in harness.children(roles["postern-broker"])]
     assert len(workers) == 1
-    return {"broker": roles["postern-broker"], "kube": roles["postern-kube"], "worker": workers[0]}, pod, add
+    return {"broker": roles["postern-broker"], "store": roles["postern-store"], "worker": workers[0]}, pod, add
 
 
 def test_netpriv_capabilities(postern):
@@ -71,8 +71,8 @@ def test_unprivileged_roles(postern):
         inodes = {link[8:-1] for link in links(pid) if link.startswith("socket:[")}
         assert not inodes & netlink_inodes(), role
         assert not os.access(f"/proc/{pid}/root/etc", os.F_OK), role
-        uids.add((role == "kube", fields["Uid"].split()[0]))
-    assert len({uid for _, uid in uids}) == 2, "broker and worker share a uid; kube has its own"
+        uids.add((role == "store", fields["Uid"].split()[0]))
+    assert len({uid for _, uid in uids}) == 2, "broker and worker share a uid; the store has its own"
     add.finish().ok()
     postern.delete(pod).ok()
 
@@ -98,7 +98,9 @@ ALLOWED = {
     "delegate": PLUGIN,
     "broker": "socketpair fork",
     "worker": "",
-    "kube": "read_held write_held",
+    "store": "read_held write_held",
+    "kube": "",
+    "dial": "read_held socket_inet socket_inet6 fork",
     "reader": "",
 }
 
@@ -121,7 +123,7 @@ def test_verify(postern):
     r = verify()
     print(r.stdout)
     assert r.returncode == 0, r.stdout + r.stderr
-    for role in ("netpriv", "exec", "broker", "kube"):
+    for role in ("netpriv", "exec", "broker", "store"):
         assert role in r.stdout
 
 
