@@ -1,6 +1,8 @@
 /* Reading one JSON object by a table of its keys.  Runs in: reader. */
 #include "broker/confkey.h"
 
+#include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -92,6 +94,37 @@ confkey_seconds(struct confkey_reader *r, const struct confkey *k, const json_t 
 	if (!json_is_number(v) || !(s >= 0.001 && s <= k->most))
 		return confkey_refuse(r, k->name, wanted);
 	*confkey_number(r, k) = (uint32_t)(s * 1000 + 0.5);
+	return 0;
+}
+
+int
+confkey_duration(struct confkey_reader *r, const struct confkey *k, const json_t *v)
+{
+	static const struct {
+		char unit;
+		unsigned long seconds;
+	} units[] = { { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
+	const char *s = json_string_value(v);
+	unsigned long total = 0;
+	char wanted[96];
+
+	for (char *end; s && *s; s = end) {
+		unsigned long n = isdigit((unsigned char)*s) ? strtoul(s, &end, 10) : ULONG_MAX;
+		size_t u = 0;
+
+		while (n < 1000000 && u < ARRAY_LEN(units) && units[u].unit != *end)
+			u++;
+		if (n >= 1000000 || u == ARRAY_LEN(units))
+			s = NULL;
+		if (!s)
+			break;
+		total += n * units[u].seconds;
+		end++;
+	}
+	snprintf(wanted, sizeof(wanted), "must be a duration such as \"24h\" or \"1h30m\", %u to %u seconds", k->least, k->most);
+	if (!s || total < k->least || total > k->most)
+		return confkey_refuse(r, k->name, wanted);
+	*confkey_number(r, k) = (uint32_t)total;
 	return 0;
 }
 

@@ -48,6 +48,9 @@ int confkey_count(struct confkey_reader *r, const struct confkey *k, const json_
 /* Seconds, fractions allowed, up to most; the field holds milliseconds. */
 int confkey_seconds(struct confkey_reader *r, const struct confkey *k, const json_t *v);
 
+/* A Go duration of whole hours, minutes and seconds, "1h30m"; the field holds seconds, from least to most. */
+int confkey_duration(struct confkey_reader *r, const struct confkey *k, const json_t *v);
+
 int confkey_string(struct confkey_reader *r, const char *key, const json_t *v, char *field,
 		   size_t size);
 int confkey_word(struct confkey_reader *r, const char *key, const json_t *v,

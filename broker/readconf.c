@@ -202,6 +202,7 @@ read_limits(struct confkey_reader *r, const struct confkey *k, const json_t *v)
 	static const struct confkey keys[] = {
 	    {"attachments", confkey_count, CONFKEY_FIELD(attachments), 1, 64},
 	    {"waiting", confkey_count, CONFKEY_FIELD(waiting), 0, 1024},
+	    {"cachedNetworks", confkey_count, CONFKEY_FIELD(nads), 0, 256},
 	};
 
 	return confkey_object(r, k->name, v, keys, ARRAY_LEN(keys));
@@ -215,6 +216,40 @@ read_deadlines(struct confkey_reader *r, const struct confkey *k, const json_t *
 	    {"command", confkey_seconds, CONFKEY_FIELD(command_ms), 0, 3600},
 	    {"delegate", confkey_seconds, CONFKEY_FIELD(delegate_ms), 0, 3600},
 	    {"stop", confkey_seconds, CONFKEY_FIELD(stop_ms), 0, 3600},
+	    {"api", confkey_seconds, CONFKEY_FIELD(api_ms), 0, 3600},
+	    {"networkAge", confkey_seconds, CONFKEY_FIELD(nad_age_ms), 0, 3600},
+	};
+
+	return confkey_object(r, k->name, v, keys, ARRAY_LEN(keys));
+}
+
+static int
+read_node_name(struct confkey_reader *r, const struct confkey *k, const json_t *v)
+{
+	char *field = (char *)r->c + k->offset;
+
+	if (confkey_string(r, k->name, v, field, k->size))
+		return -1;
+	return check_dns_subdomain(field) ? 0 : confkey_refuse(r, k->name, "must be a node's name");
+}
+
+static int
+read_cert_dir(struct confkey_reader *r, const struct confkey *k, const json_t *v)
+{
+	if (!json_is_string(v))
+		return confkey_refuse(r, k->name, "must be a string");
+	confkey_warn(r, k->name, "is not used: the key never leaves the memory of the process", "");
+	return 0;
+}
+
+static int
+read_node_certificate(struct confkey_reader *r, const struct confkey *k, const json_t *v)
+{
+	static const struct confkey keys[] = {
+	    {"enabled", confkey_bool, CONFKEY_FIELD(node_cert), 0, 0},
+	    {"bootstrapKubeconfig", confkey_path, CONFKEY_FIELD(bootstrap), 0, 0},
+	    {"certDir", read_cert_dir, 0, 0, 0, 0},
+	    {"certDuration", confkey_duration, CONFKEY_FIELD(node_cert_s), 600, 365 * 86400},
 	};
 
 	return confkey_object(r, k->name, v, keys, ARRAY_LEN(keys));
@@ -333,6 +368,9 @@ static const struct confkey root_keys[] = {
     {"daemonSocketDir", read_daemon_socket_dir, CONFKEY_FIELD(socket_dir), 1, 0},
     {"store", confkey_path, CONFKEY_FIELD(store), 0, 0},
     {"unknownPods", read_unknown_pods, 0, 0, 0, 0},
+    {"kubeconfig", confkey_path, CONFKEY_FIELD(kubeconfig), 0, 0},
+    {"nodeName", read_node_name, CONFKEY_FIELD(node_name), 0, 0},
+    {"perNodeCertificate", read_node_certificate, 0, 0, 0, 0},
     {"multusNamespace", read_label, CONFKEY_FIELD(multus_namespace), 0, 0},
     {"systemNamespaces", read_system_namespaces, 0, 0, 0, 0},
     {"namespaceIsolation", confkey_bool, CONFKEY_FIELD(namespace_isolation), 0, 0},
@@ -359,7 +397,6 @@ static const struct confkey root_keys[] = {
     UNUSED("enablePprof"),
     UNUSED("forceCNIVersion"),
     UNUSED("ipam"),
-    UNUSED("kubeconfig"),
     UNUSED("logFile"),
     UNUSED("logOptions"),
     UNUSED("metricsPort"),
@@ -368,7 +405,6 @@ static const struct confkey root_keys[] = {
     UNUSED("multusMasterCNI"),
     UNUSED("name"),
     UNUSED("overrideNetworkName"),
-    UNUSED("perNodeCertificate"),
     UNUSED("prevResult"),
     UNUSED("readinessindicatorfile"),
     UNUSED("retryDeleteOnError"),
@@ -396,6 +432,10 @@ read_config(struct conf *c, const char *text, size_t len)
 		cnierr_set(&r.e, CNI_ERR_CONFIG, "must be one JSON object");
 	else if (root)
 		confkey_object(&r, "", root, root_keys, ARRAY_LEN(root_keys));
+	if (r.e.code == 0 && c->node_cert && !c->bootstrap[0])
+		confkey_refuse(&r, "perNodeCertificate", "needs \"bootstrapKubeconfig\"");
+	if (c->node_cert)
+		memcpy(c->kubeconfig, c->bootstrap, sizeof(c->kubeconfig));
 	if (r.e.code)
 		snprintf(c->error, sizeof(c->error), "%.*s", (int)sizeof(c->error) - 1, r.e.msg);
 }

@@ -219,11 +219,7 @@ close_all(int *fds, size_t n)
 void
 channels_drop(struct channels_held *held)
 {
-	int *const fds[] = {&held->conf,  &held->bin,	&held->state,
-			    &held->spool, &held->store, &held->status};
-
-	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
-		close_all(fds[i], 1);
+	close_all((void *)held, sizeof(*held) / sizeof(int));
 }
 
 static int
@@ -241,35 +237,27 @@ make_pair(int pair[2])
 	return 0;
 }
 
+/* struct channels_pairs is pairs from end to end. */
+#define PAIRS (sizeof(struct channels_pairs) / sizeof(int[2]))
+
 int
 channels_make(struct channels_pairs *p, char *why, size_t size)
 {
-	int err = 0;
+	int err = 0, (*pair)[2] = (void *)p;
 
 	memset(p, 0xff, sizeof(*p)); /* every one -1 */
-	for (unsigned i = 0; i < FACTS_ROLES && err == 0; i++)
-		err = make_pair(p->control[i]);
+	for (size_t i = 0; i < PAIRS && err == 0; i++)
+		err = make_pair(pair[i]);
 	if (err == 0)
-		err = make_pair(p->netpriv_broker);
-	if (err == 0)
-		err = make_pair(p->netpriv_exec);
-	if (err == 0)
-		err = make_pair(p->broker_kube);
-	if (err < 0) {
-		channels_close(p);
-		return explain(why, size, "channels", "of the roles", err);
-	}
-	return 0;
+		return 0;
+	channels_close(p);
+	return explain(why, size, "channels", "of the roles", err);
 }
 
 void
 channels_close(struct channels_pairs *p)
 {
-	for (unsigned i = 0; i < FACTS_ROLES; i++)
-		close_all(p->control[i], 2);
-	close_all(p->netpriv_broker, 2);
-	close_all(p->netpriv_exec, 2);
-	close_all(p->broker_kube, 2);
+	close_all((void *)p, 2 * PAIRS);
 }
 
 unsigned
@@ -301,7 +289,12 @@ channels_place(enum role role, const struct channels_door *door, const struct ch
 		if (held->store >= 0) {
 			fds[n++] = (struct spawn_fd){held->store, FD_STORE_DIR};
 			fds[n++] = (struct spawn_fd){held->status, FD_STORE_STATUS};
+		} else {
+			fds[n++] = (struct spawn_fd){p->kube_dial[0], FD_KUBE_DIAL};
 		}
+		break;
+	case ROLE_DIAL:
+		fds[n++] = (struct spawn_fd){p->kube_dial[1], FD_DIAL_KUBE};
 		break;
 	default:
 		break;

@@ -21,7 +21,7 @@ struct channels_door {
 	ino_t ino;
 };
 
-/* What one configuration needs; made again when it is read again. */
+/* What one configuration needs; made again when it is read again. Descriptors and nothing else. */
 struct channels_held {
 	int conf; /* sealed memfd */
 	int bin, state, spool;
@@ -31,7 +31,7 @@ struct channels_held {
 /* One set's socketpairs: [i][0] is the supervisor's or the first named role's end. */
 struct channels_pairs {
 	int control[FACTS_ROLES][2];
-	int netpriv_broker[2], netpriv_exec[2], broker_kube[2];
+	int netpriv_broker[2], netpriv_exec[2], broker_kube[2], kube_dial[2];
 };
 
 /* The roles of the set, in the order of struct facts. */
@@ -39,6 +39,15 @@ static inline enum role
 channels_role(unsigned i)
 {
 	return (enum role)(ROLE_NETPRIV + i);
+}
+
+/* The binary that fills a role, or NULL when c has no use for it: the embedded store stands in kube's place. */
+static inline const char *
+channels_program(const struct conf *c, unsigned i)
+{
+	if (c->store[0] && channels_role(i) == ROLE_DIAL)
+		return NULL;
+	return role_name(c->store[0] && channels_role(i) == ROLE_KUBE ? ROLE_STORE : channels_role(i));
 }
 
 /* Makes and locks socketDir, refuses when another instance has it, replaces a stale socket,

@@ -134,18 +134,10 @@ check_numbers(const struct conf *c, char *why, unsigned size)
 	return 0;
 }
 
-static bool
-printable(const char *s)
-{
-	while (*s > ' ' && *s <= '~')
-		s++;
-	return *s == '\0';
-}
-
 static int
 check_api(const struct conf *c, char *why, unsigned size)
 {
-	REQUIRE(check_field(c->api_host, sizeof(c->api_host)) && printable(c->api_host) &&
+	REQUIRE(check_field(c->api_host, sizeof(c->api_host)) && check_visible(c->api_host) &&
 		    c->api_port <= 65535,
 		"KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT: not a host and a port");
 	REQUIRE(check_field(c->node_name, sizeof(c->node_name)) &&
@@ -183,6 +175,7 @@ conf_check(const struct conf *c, char *why, unsigned size)
 	    check_dir("socketDir", c->socket_dir, true, why, size) < 0 ||
 	    check_dir("store", c->store, false, why, size) < 0 ||
 	    check_dir("kubeconfig", c->kubeconfig, false, why, size) < 0 ||
+	    check_dir("bootstrapKubeconfig", c->bootstrap, false, why, size) < 0 ||
 	    check_api(c, why, size) < 0)
 		return -EINVAL;
 	/* sun_path holds 108 bytes, "/postern.sock.<pid>" included. */

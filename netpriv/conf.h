@@ -46,10 +46,11 @@ struct conf {
 	char store[CONF_PATH];      /* the embedded store, "" = API server */
 	/* API server: through kubeconfig, or, when that is "", as the service account whose files the cluster mounts. */
 	char kubeconfig[CONF_PATH];
+	char bootstrap[CONF_PATH]; /* bootstrapKubeconfig: the reader copies it over kubeconfig when node_cert is set */
 	char api_host[256]; /* KUBERNETES_SERVICE_HOST, set by the supervisor; only without kubeconfig */
 	char node_name[256]; /* for events and per-node certificates; "" = not known */
 	uint32_t api_port;
-	uint32_t node_cert; /* perNodeCertificate: kubeconfig is good for asking for a certificate of our own only */
+	uint32_t node_cert; /* perNodeCertificate: the credentials are good for asking for a certificate of our own only */
 	uint32_t node_cert_s; /* seconds that it is asked for */
 	uint32_t nads;       /* NADs kept in memory while they do not change, 0..256 */
 	uint32_t nad_age_ms; /* for how long a silent watch is believed */

@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
+#include "netpriv/check.h"
 #include "netpriv/role.h"
 #include "netpriv/spawn.h"
 #include "netpriv/trust.h"
@@ -104,6 +106,40 @@ open_conf(const char *path, char *why, size_t size)
 	return util_take_fd(&fd);
 }
 
+/* What a pod of the cluster is told by its environment: where the API server is, and on which node it runs. */
+static void
+take_environment(struct conf *c)
+{
+	const char *host = getenv("KUBERNETES_SERVICE_HOST"), *port = getenv("KUBERNETES_SERVICE_PORT");
+	const char *node = getenv("NODE_NAME") ?: getenv("MULTUS_NODE_NAME");
+	struct utsname uts;
+
+	if (!c->node_name[0] && !node && uname(&uts) == 0 && check_dns_subdomain(uts.nodename))
+		node = uts.nodename;
+	if (!c->node_name[0] && node)
+		util_copy(c->node_name, sizeof(c->node_name), node);
+	if (c->store[0] || c->kubeconfig[0] || !host || !port)
+		return;
+	util_copy(c->api_host, sizeof(c->api_host), host);
+	c->api_port = (uint32_t)strtoul(port, NULL, 10);
+}
+
+/* Where pods and networks come from: exactly one place. */
+static int
+check_source(const struct conf *c, char *why, size_t size)
+{
+	if (c->store[0] && c->kubeconfig[0])
+		snprintf(why, size, "\"store\" and an API server (\"kubeconfig\", \"perNodeCertificate\"): only one can be the source");
+	else if (!c->store[0] && c->unknown_pods)
+		snprintf(why, size, "\"unknownPods\" is for a store: a pod that the API server does not know gets no network");
+	else if (!c->store[0] && !c->kubeconfig[0] && (!c->api_host[0] || !c->api_port))
+		snprintf(why, size, "no API server: set \"kubeconfig\" or, for manifests in a directory, \"store\"; without either "
+				    "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT must be in the environment, as in a pod");
+	else
+		return 0;
+	return -EINVAL;
+}
+
 int
 readers_conf(const char *libexec, const char *path, struct conf *c, char *why, size_t size)
 {
@@ -130,16 +166,11 @@ readers_conf(const char *libexec, const char *path, struct conf *c, char *why, s
 		snprintf(why, size, "%s: its reader gave no answer: %s", path, strerror(-err));
 		return err;
 	}
-	if (conf_check(c, wrong, sizeof(wrong)) < 0) {
-		snprintf(why, size, "%s: %s", path, wrong);
-		return -EINVAL;
+	if (conf_check(c, wrong, sizeof(wrong)) == 0) {
+		take_environment(c);
+		if (conf_check(c, wrong, sizeof(wrong)) == 0 && check_source(c, wrong, sizeof(wrong)) == 0)
+			return 0;
 	}
-	if (!c->store[0]) {
-		snprintf(why, size,
-			 "%s: \"store\" is not set: this version serves pods and networks from a "
-			 "store directory only",
-			 path);
-		return -EINVAL;
-	}
-	return 0;
+	snprintf(why, size, "%s: %s", path, wrong);
+	return -EINVAL;
 }

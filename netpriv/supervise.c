@@ -85,7 +85,7 @@ supervise_caps(const struct conf *c)
 static const char *
 member_name(const struct member *m)
 {
-	return role_name(channels_role((unsigned)(m - run.set)));
+	return channels_program(&run.s->conf, (unsigned)(m - run.set));
 }
 
 /* posternctl finds the memfd by its name under /proc/<us>/fd; it stays open as long as we live. */
@@ -120,6 +120,9 @@ start_set(void)
 		struct spawn_fd fds[SPAWN_FDS];
 		unsigned n = channels_place(channels_role(i), &run.door, &run.held, &pairs, fds);
 
+		m->ready = !member_name(m); /* nobody to wait for */
+		if (m->ready)
+			continue;
 		err = m->pidfd = spawn_role(run.s->libexec, member_name(m), fds, n, &m->pid);
 		if (err < 0)
 			log_error("cannot start %s: %s", member_name(m), strerror(-err));
@@ -209,6 +212,7 @@ stop_set(bool gently)
 		struct member *m = &run.set[i];
 
 		run.facts->role[i].pid = 0;
+		m->pid = 0;
 		if (m->pidfd < 0)
 			continue;
 		if (wait_end(m, KILL_MS))

@@ -21,7 +21,7 @@ BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", SOURCE / "build"))
 TOOLS = BUILD / "tests"
 PLUGINS = pathlib.Path("/usr/lib/cni")
 DOOR = pathlib.Path("/etc/postern/door")
-ROLES = ("postern-netpriv", "postern-exec", "postern-broker", "postern-kube")
+ROLES = ("postern-netpriv", "postern-exec", "postern-broker", "postern-store")  # beside the embedded store
 SERIAL = itertools.count(1)  # of pods and instances: no two of one run share a name
 STAND_INS = ("misbehave", "record", "nullcni")
 
@@ -124,6 +124,7 @@ class Postern:
         self.store, self.conf_dir, self.bin_dir = self.root / "store", self.root / "net.d", self.root / "bin"
         self.cni_dir, self.socket_dir, self.leases_dir = self.root / "state", self.root / "run", self.root / "leases"
         self.process, self.pods, self.links, self.libexec = None, [], [], BUILD
+        self.programs, self.environment = ROLES, {}  # of the roles; what the supervisor finds beyond PATH
         for d in (self.store / "pods", self.store / "network-attachment-definitions", self.conf_dir, self.bin_dir,
                   self.leases_dir):
             d.mkdir(parents=True)
@@ -246,7 +247,7 @@ class Postern:
         notify.bind(str(address))
         notify.settimeout(0.1)
         self.log = open(self.root / "log", "ab")
-        env = {"PATH": os.environ["PATH"], "NOTIFY_SOCKET": str(address)}
+        env = {"PATH": os.environ["PATH"], "NOTIFY_SOCKET": str(address), **self.environment}
         self.process = subprocess.Popen([str(BUILD / "postern"), "--config", str(path), "--libexec", str(self.libexec)],
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=env)
         end = time.monotonic() + 20
@@ -298,10 +299,10 @@ class Postern:
 
     def roles(self):
         """Program name -> pid of each role that runs now."""
-        return {name: pid for pid in children(self.process.pid) if (name := program(pid)) in ROLES}
+        return {name: pid for pid in children(self.process.pid) if (name := program(pid)) in self.programs}
 
     def all_roles(self):
-        return wait_for("four roles", lambda: (r := self.roles()) and len(r) == len(ROLES) and r)
+        return wait_for("all roles", lambda: (r := self.roles()) and len(r) == len(self.programs) and r)
 
     def descendants(self):
         todo, seen = [self.process.pid], []

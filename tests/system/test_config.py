@@ -28,9 +28,14 @@ def test_check_config_starts_nothing(p):
 
 @pytest.mark.parametrize("text,words", [
     ("", "empty"), ("[]", "object"), ('{"store": "/a", "store": "/b"}', "duplicate key"), ("[" * 10000, "nested deeper"),
-    ('{"store": "/a", "sandbox": "off"}', '"sandbox"'), ('{"store": "a"}', '"store"'), ("{}", '"store" is not set'),
+    ('{"store": "/a", "sandbox": "off"}', '"sandbox"'), ('{"store": "a"}', '"store"'), ("{}", 'set "kubeconfig"'),
     ('{"store": "/a", "users": {"kube": 64870}}', "users"), ("\x00", "line 1"), (" " * (1 << 20) + "{}", "1 MiB"),
-], ids=range(10))
+    ('{"store": "/a", "kubeconfig": "/b"}', "only one"), ('{"kubeconfig": "/b", "unknownPods": "cluster-network"}', "unknownPods"),
+    ('{"kubeconfig": "b"}', '"kubeconfig"'), ('{"perNodeCertificate": {"enabled": true}}', '"bootstrapKubeconfig"'),
+    ('{"perNodeCertificate": {"enabled": true, "bootstrapKubeconfig": "/b", "certDuration": "9m"}}', '"certDuration"'),
+    ('{"perNodeCertificate": {"enabled": true, "bootstrapKubeconfig": "/b", "certDuration": "1d"}}', '"certDuration"'),
+    ('{"kubeconfig": "/b", "nodeName": "No Name"}', '"nodeName"'), ('{"store": "/a", "limits": {"cachedNetworks": 257}}', "256"),
+], ids=range(18))
 def test_check_config_names_the_cause(p, text, words):
     path = p.root / "bad.json"
     path.write_text(text)
