@@ -1,191 +1,175 @@
-/* postern-kube: hands pods, network attachment definitions and statuses between workers and the embedded store, as bytes.
- * Each worker's channel was bound to one pod by the broker: the channel says which pod, never the worker.
- * Runs in: kube (uid B, no capability, no network, Landlock: the store and nothing else).  Trusts: no peer. */
-#include <fcntl.h>
-#include <poll.h>
+/* postern-kube: pods, network attachment definitions, statuses and events between workers and the API server. Each worker's channel
+ * was bound to one pod by the broker: the channel says which pod, never the worker; paths are built here, of checked names.
+ * Runs in: kube (uid B, no capability, no network of its own, no files).  Trusts: no peer, and nothing that the server sends. */
 #include <stdio.h>
+#include <sys/mman.h>
 
-#include "kubeclient/store.h"
-#include "netpriv/conf.h"
+#include "kubeclient/answer.h"
+#include "kubeclient/body.h"
+#include "kubeclient/csr.h"
+#include "kubeclient/h2.h"
+#include "kubeclient/link.h"
+#include "kubeclient/nads.h"
 #include "netpriv/log.h"
 #include "netpriv/util.h"
-#include "netpriv/wire.h"
 #include "seccomp/sandbox.h"
 
-/* Served attachments, and workers of commands that are ending while the next ones start. */
-#define CHANNELS (64 + 32)
-
-struct channel {
-	struct wire w;
-	struct msg_kube_bind pod;
-};
+#define EVENT_MS 120000 /* for so long an event is worth telling */
+#define STATUS_MAX (256u << 10) /* bytes; what the API allows to all annotations of an object */
 
 static struct wire control = WIRE_INIT(FD_CONTROL, ROLE_KUBE, ROLE_SUPERVISOR);
-static struct wire broker = WIRE_INIT(FD_KUBE_BROKER, ROLE_KUBE, ROLE_BROKER);
-static struct channel channels[CHANNELS];
-static unsigned n_channels, max_channels;
-static bool have_store;
+static const struct conf *conf;
 
-static int
-serve_get_pod(const struct channel *c, struct msg_kube_reply *r)
+void
+answer_object(const struct api_request *q, unsigned code, const char *text, const char *body, size_t len)
 {
-	return store_read(FD_STORE_DIR, STORE_PODS, c->pod.pod_ns, c->pod.pod_name, r);
-}
+	struct msg_kube_reply r = { .code = code == 201 ? 200 : code };
+	cleanup_close int memfd = body && len > 0 ? util_sealed_memfd("answer", body, len) : -1;
 
-static int
-serve_get_nad(const struct msg_kube_nad *m, struct msg_kube_reply *r)
-{
-	return store_read(FD_STORE_DIR, STORE_NADS, m->ns, m->name, r);
-}
-
-static void
-serve_put_status(const struct channel *c, int memfd, struct msg_kube_reply *r)
-{
-	store_write(FD_STORE_STATUS, c->pod.pod_ns, c->pod.pod_name, memfd, r);
-}
-
-/* One request, one answer. 0, or -errno when the channel is over. */
-static int
-serve_channel(struct channel *c)
-{
-	cleanup_msg struct wire_msg m = { .fds = { -1, -1, -1, -1 } };
-	cleanup_close int memfd = -1;
-	struct msg_kube_reply r = { .code = 503, .text = "no store configured and this version has no API server client" };
-	int rc = wire_recv(&c->w, WS_ANY, &m);
-
-	if (rc <= 0)
-		return rc == 0 ? -ECONNRESET : rc == -EAGAIN ? 0 : rc;
-	if (have_store) {
-		switch (m.head.type) {
-		case MSG_KUBE_POD:
-			memfd = serve_get_pod(c, &r);
-			break;
-		case MSG_KUBE_NAD:
-			memfd = serve_get_nad(&m.body.kube_nad, &r);
-			break;
-		case MSG_KUBE_STATUS:
-			serve_put_status(c, m.fds[0], &r);
-			break;
-		default:
-			return -EPROTO;
-		}
+	snprintf(r.text, sizeof(r.text), "%s", text);
+	if (code < 100 || code > 599) {
+		r.code = 502; /* no worker would read on after the like */
+	} else if (code == 200 && !q->only_status && memfd < 0) {
+		r.code = 502;
+		snprintf(r.text, sizeof(r.text), "the API server's answer is empty");
 	}
-	log_debug("%s for %s/%s: %u %s", wire_name(m.head.type), c->pod.pod_ns, c->pod.pod_name, r.code, r.text);
-	/* A worker that does not read its answers fills its own queue and loses its channel; nobody waits for it. */
-	return wire_send(&c->w, MSG_KUBE_REPLY, m.head.serial, &r, &memfd, memfd >= 0);
+	serve_answer(&q->ticket, &r, memfd);
 }
 
 static void
-bind_channel(struct wire_msg *m)
+ask(struct api_request *q, const struct serve_ticket *t, const struct msg_kube_bind *pod)
 {
-	struct channel *c;
+	q->ticket = *t;
+	q->urgent = true;
+	q->deadline = util_now_ms() + conf->api_ms;
+	q->done = answer_object;
+	memcpy(q->ns, pod->pod_ns, sizeof(q->ns));
+	memcpy(q->name, pod->pod_name, sizeof(q->name));
+	if (api_start(q) < 0)
+		answer_object(q, 503, "too many requests are under way", NULL, 0);
+}
 
-	if (n_channels == max_channels) {
-		log_warn("more than %u workers at once: refusing one for %s/%s", max_channels, m->body.kube_bind.pod_ns,
-			 m->body.kube_bind.pod_name);
+static void
+serve_get_pod(const struct serve_ticket *t, const struct msg_kube_bind *pod)
+{
+	struct api_request q = { .verb = "get", .resource = "pods", .group = "", .method = "GET", .accept = API_METADATA, .await = true };
+
+	snprintf(q.path, sizeof(q.path), "/api/v1/namespaces/%s/pods/%s", pod->pod_ns, pod->pod_name);
+	ask(&q, t, pod);
+}
+
+static void
+serve_put_status(const struct serve_ticket *t, const struct msg_kube_bind *pod, const struct wire_msg *m)
+{
+	struct api_request q = { .verb = "patch", .resource = "pods/status", .group = "", .method = "PATCH", .accept = API_METADATA,
+				 .type = "application/merge-patch+json", .only_status = true };
+	void *map;
+	size_t len;
+	int err = util_map_memfd(m->fds[0], STATUS_MAX, &map, &len);
+
+	q.body = err < 0 ? NULL : body_status(m->body.kube_status.pod_uid, map ? map : "", len);
+	if (err == 0 && map)
+		munmap(map, len);
+	if (!q.body) {
+		q.ticket = *t;
+		answer_object(&q, 400, err < 0 ? strerror(-err) : "not valid UTF-8", NULL, 0);
 		return;
 	}
-	if (fcntl(m->fds[0], F_SETFL, O_RDWR | O_NONBLOCK) < 0) {
-		log_error("worker channel: %s", strerror(errno));
+	q.len = strlen(q.body);
+	snprintf(q.path, sizeof(q.path), "/api/v1/namespaces/%s/pods/%s/status", pod->pod_ns, pod->pod_name);
+	ask(&q, t, pod);
+}
+
+static void
+event_told(const struct api_request *q, unsigned code, const char *text, const char *body, size_t len)
+{
+	(void)body;
+	(void)len;
+	/* 409: an earlier try had arrived after all. */
+	if (code != 201 && code != 200 && code != 409)
+		log_warn("event about pod %s/%s: %s", q->ns, q->name, text);
+}
+
+/* Nobody waits for it. */
+static void
+serve_event(const struct msg_kube_bind *pod, const struct msg_kube_event *e)
+{
+	struct api_request q = { .verb = "create", .resource = "events", .group = "", .method = "POST", .accept = API_METADATA,
+				 .type = API_JSON, .only_status = true, .done = event_told,
+				 .deadline = util_now_ms() + EVENT_MS };
+	char name[256];
+
+	q.body = body_event(pod, e, conf->node_name, name);
+	if (!q.body)
 		return;
-	}
-	c = &channels[n_channels++];
-	c->pod = m->body.kube_bind;
-	c->w = WIRE_INIT(util_take_fd(&m->fds[0]), ROLE_KUBE, ROLE_WORKER);
+	q.len = strlen(q.body);
+	memcpy(q.ns, pod->pod_ns, sizeof(q.ns));
+	memcpy(q.name, pod->pod_name, sizeof(q.name));
+	snprintf(q.path, sizeof(q.path), "/api/v1/namespaces/%s/events", pod->pod_ns);
+	if (api_start(&q) < 0)
+		log_warn("event about pod %s/%s: dropped, too many wait", pod->pod_ns, pod->pod_name);
 }
 
 static void
-serve_broker(void)
+serve_request(const struct serve_ticket *t, const struct msg_kube_bind *pod, struct wire_msg *m)
 {
-	cleanup_msg struct wire_msg m = { .fds = { -1, -1, -1, -1 } };
-	int rc = wire_recv(&broker, WS_ANY, &m);
-
-	if (rc == 1 && m.head.type == MSG_KUBE_BIND) {
-		bind_channel(&m);
-	} else if (rc != -EAGAIN) {
-		/* The broker is ending or broken. Workers under way are still served; the supervisor says when to end. */
-		if (rc != 0)
-			log_error("broker's channel: %s", rc == 1 ? "unexpected message" : strerror(-rc));
-		wire_close(&broker);
+	switch (m->head.type) {
+	case MSG_KUBE_POD:
+		serve_get_pod(t, pod);
+		break;
+	case MSG_KUBE_NAD:
+		nads_get(t, m->body.kube_nad.ns, m->body.kube_nad.name, m->body.kube_nad.fresh);
+		break;
+	case MSG_KUBE_STATUS:
+		serve_put_status(t, pod, m);
+		break;
+	default:
+		serve_event(pod, &m->body.kube_event);
 	}
 }
 
-/* Ends the process at STOP, or when the supervisor is gone. */
-static void
-serve_control(void)
+static unsigned
+poll_server(struct pollfd *p, int64_t *due)
 {
-	cleanup_msg struct wire_msg m = { .fds = { -1, -1, -1, -1 } };
-	int rc = wire_recv(&control, WS_ANY, &m);
-
-	if (rc == 1 && m.head.type == MSG_STOP)
-		exit(0);
-	if (rc != -EAGAIN)
-		log_fatal("supervisor's channel: %s", rc == 1 ? "unexpected message" : rc == 0 ? "closed" : strerror(-rc));
+	api_due(due);
+	csr_due(due);
+	return link_poll(p, due);
 }
 
 static void
-serve(void)
+step_server(const struct pollfd *p, unsigned n)
 {
-	static struct pollfd p[2 + CHANNELS];
-
-	for (;;) {
-		unsigned polled = n_channels;
-
-		p[0] = (struct pollfd){ .fd = control.fd, .events = POLLIN };
-		p[1] = (struct pollfd){ .fd = broker.fd, .events = POLLIN };
-		for (unsigned i = 0; i < polled; i++)
-			p[2 + i] = (struct pollfd){ .fd = channels[i].w.fd, .events = POLLIN };
-		if (ppoll(p, 2 + polled, NULL, NULL) < 0) {
-			if (errno == EINTR)
-				continue;
-			log_fatal("ppoll: %s", strerror(errno));
-		}
-		if (p[0].revents)
-			serve_control();
-		/* From the end, so that the last channel can move into the place of one that closes. */
-		for (unsigned i = polled; i-- > 0;) {
-			int rc = p[2 + i].revents ? serve_channel(&channels[i]) : 0;
-
-			if (rc < 0) {
-				if (rc != -ECONNRESET && rc != -EPIPE)
-					log_warn("worker for %s/%s: %s: its channel is closed", channels[i].pod.pod_ns,
-						 channels[i].pod.pod_name, strerror(-rc));
-				wire_close(&channels[i].w);
-				channels[i] = channels[--n_channels];
-			}
-		}
-		if (p[1].revents)
-			serve_broker();
-	}
+	link_step(p, n);
+	csr_step();
+	api_step();
 }
 
 int
 main(void)
 {
+	static const struct serve_backend backend = { serve_request, poll_server, step_server };
+	struct sandbox s = { .role = ROLE_KUBE };
 	struct sandbox_facts facts;
-	const struct conf *conf;
 
-	sandbox_close_fds(FD_STORE_STATUS + 1);
+	_Static_assert(LINK_POLLED <= SERVE_POLLED, "room for them");
+	sandbox_close_fds(FD_KUBE_DIAL + 1);
 	log_init("kube", LOG_INFO);
 	conf = conf_map(FD_CONF);
-	log_init("kube", conf->log_level);
-	have_store = conf->store[0] != '\0';
-	max_channels = conf->attachments + 32 < CHANNELS ? conf->attachments + 32 : CHANNELS;
-
-	struct sandbox s = {
-		.role = ROLE_KUBE,
-		.mode = conf->sandbox,
-		.uid = conf->kube_uid,
-		.gid = conf->kube_gid,
-		/* One message's surplus and the file in hand come on top of the channels. */
-		.max_fd = FD_STORE_STATUS + 1 + max_channels + WIRE_MAX_FDS + 8,
-	};
-	if (have_store) {
-		s.paths[s.n_paths++] = (struct sandbox_path){ FD_STORE_DIR, SANDBOX_READ };
-		s.paths[s.n_paths++] = (struct sandbox_path){ FD_STORE_STATUS, SANDBOX_READ | SANDBOX_WRITE };
-	}
+	log_init("kube", (enum log_level)conf->log_level);
+	/* Each opens files, which is over after sandbox_enter(); without a TZ libc would look at the zone's file again and again. */
+	setenv("TZ", "UTC0", 1);
+	body_init();
+	if (h2_init() < 0)
+		log_fatal("OpenSSL cannot be initialised");
+	s.mode = (enum conf_sandbox)conf->sandbox;
+	s.uid = conf->kube_uid;
+	s.gid = conf->kube_gid;
+	/* One message's surplus and the objects in hand and kept come on top of the channels. */
+	s.max_fd = FD_KUBE_DIAL + 1 + 2 * serve_channels(conf) + conf->nads + LINK_POLLED + WIRE_MAX_FDS + 8;
 	sandbox_enter(&s, &facts);
-
 	sandbox_report(&control, &facts);
-	serve();
+	link_init(nads_unwatch);
+	nads_init(conf);
+	csr_init(conf);
+	serve_run(conf, &control, &backend);
 }

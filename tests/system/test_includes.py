@@ -22,7 +22,13 @@ def test_trusted_includes(path):
         assert not FORBIDDEN.search(name), f"{path.name} includes {name}"
 
 
-@pytest.mark.parametrize("path", sources("shim", "kubeclient"), ids=lambda p: f"{p.parent.name}/{p.name}")
+# Of kubeclient/, these see values: the kubeconfig, in a child of dial's that is thrown away; what kube composes itself, and the
+# certificate that it asked for. All else hands bytes on.
+MAY_SEE_VALUES = {"kubeconfig.c", "body.c", "csr.c"}
+
+
+@pytest.mark.parametrize("path", [p for p in sources("shim", "kubeclient") if p.name not in MAY_SEE_VALUES],
+                         ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_shim_and_kube_parse_no_json(path):
     for _, name in re.findall(r'^\s*#\s*include\s*([<"])([^>"]+)', path.read_text(), re.M):
         assert not re.search("jansson|yaml", name) and not name.startswith("broker/"), f"{path.name} includes {name}"
@@ -36,7 +42,8 @@ def test_linked(program):
     assert not SYMBOLS.search(harness.sh("nm", path).stdout)
 
 
-@pytest.mark.parametrize("program", ["postern", "postern-netpriv", "postern-exec", "postern-broker", "postern-kube", "postern-readconf",
+@pytest.mark.parametrize("program", ["postern", "postern-netpriv", "postern-exec", "postern-broker", "postern-kube", "postern-store", "postern-dial",
+                                     "postern-readconf",
                                      "posternctl", "postern-shim"])
 def test_hardened(program):
     path = str(harness.BUILD / program)

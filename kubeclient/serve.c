@@ -1,0 +1,185 @@
+/* The loop of kube and of the embedded store.
+ * Runs in: kube, store.  Trusts: no peer. */
+#include "kubeclient/serve.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "netpriv/log.h"
+#include "netpriv/util.h"
+
+struct channel {
+	struct wire w; /* fd -1: free */
+	struct msg_kube_bind pod;
+	uint64_t epoch; /* no two users of a slot have the same */
+	unsigned events; /* that its worker has told */
+	bool waiting;	/* for the backend's answer: nothing more is read until then */
+};
+
+#define EVENTS WIRE_LINKS /* an interface each, and a missing network: no more than a worker has any use for */
+
+static struct wire *control;
+static struct wire broker = WIRE_INIT(FD_KUBE_BROKER, ROLE_KUBE, ROLE_BROKER);
+static struct channel channels[SERVE_CHANNELS];
+static unsigned max_channels;
+static const struct serve_backend *backend;
+
+unsigned
+serve_channels(const struct conf *conf)
+{
+	return conf->attachments + 32 < SERVE_CHANNELS ? conf->attachments + 32 : SERVE_CHANNELS;
+}
+
+static void
+close_channel(struct channel *c, int err)
+{
+	if (err < 0 && err != -ECONNRESET && err != -EPIPE)
+		log_warn("worker for %s/%s: %s: its channel is closed", c->pod.pod_ns, c->pod.pod_name, strerror(-err));
+	wire_close(&c->w);
+	c->waiting = false;
+	c->epoch++;
+}
+
+void
+serve_answer(const struct serve_ticket *t, const struct msg_kube_reply *r, int memfd)
+{
+	struct channel *c = &channels[t->slot];
+	int err;
+
+	if (c->w.fd < 0 || c->epoch != t->epoch)
+		return;
+	c->waiting = false;
+	log_debug("%s/%s: %u %s", c->pod.pod_ns, c->pod.pod_name, r->code, r->text);
+	/* A worker that does not read its answers fills its own queue and loses its channel; nobody waits for it. */
+	err = wire_send(&c->w, MSG_KUBE_REPLY, t->serial, r, &memfd, memfd >= 0);
+	if (err < 0)
+		close_channel(c, err);
+}
+
+static void
+serve_channel(struct channel *c)
+{
+	cleanup_msg struct wire_msg m = { .fds = { -1, -1, -1, -1 } };
+	struct serve_ticket t = { .slot = (unsigned)(c - channels), .epoch = c->epoch };
+	int rc = wire_recv(&c->w, WS_ANY, &m);
+
+	if (rc == -EAGAIN)
+		return;
+	if (rc <= 0) {
+		close_channel(c, rc);
+		return;
+	}
+	if (m.head.type == MSG_KUBE_EVENT && c->events++ == EVENTS) {
+		close_channel(c, -EDQUOT);
+		return;
+	}
+	t.serial = m.head.serial;
+	c->waiting = m.head.type != MSG_KUBE_EVENT;
+	if (c->pod.pod_name[0] == '\0' && m.head.type != MSG_KUBE_NAD) {
+		/* GC and STATUS are of no pod. */
+		struct msg_kube_reply r = { .code = 404 };
+
+		snprintf(r.text, sizeof(r.text), "the runtime named no pod");
+		if (c->waiting)
+			serve_answer(&t, &r, -1);
+		return;
+	}
+	backend->request(&t, &c->pod, &m);
+}
+
+static void
+bind_channel(struct wire_msg *m)
+{
+	struct channel *c = channels;
+
+	while (c < channels + max_channels && c->w.fd >= 0)
+		c++;
+	if (c == channels + max_channels) {
+		log_warn("more than %u workers at once: refusing one for %s/%s", max_channels, m->body.kube_bind.pod_ns,
+			 m->body.kube_bind.pod_name);
+		return;
+	}
+	if (fcntl(m->fds[0], F_SETFL, O_RDWR | O_NONBLOCK) < 0) {
+		log_error("worker channel: %s", strerror(errno));
+		return;
+	}
+	c->pod = m->body.kube_bind;
+	c->events = 0;
+	c->w = WIRE_INIT(util_take_fd(&m->fds[0]), ROLE_KUBE, ROLE_WORKER);
+}
+
+static void
+serve_broker(void)
+{
+	cleanup_msg struct wire_msg m = { .fds = { -1, -1, -1, -1 } };
+	int rc = wire_recv(&broker, WS_ANY, &m);
+
+	if (rc == 1 && m.head.type == MSG_KUBE_BIND) {
+		bind_channel(&m);
+	} else if (rc != -EAGAIN) {
+		/* The broker is ending or broken. Workers under way are still served; the supervisor says when to end. */
+		if (rc != 0)
+			log_error("broker's channel: %s", rc == 1 ? "unexpected message" : strerror(-rc));
+		wire_close(&broker);
+	}
+}
+
+/* Ends the process at STOP, or when the supervisor is gone. */
+static void
+serve_control(void)
+{
+	cleanup_msg struct wire_msg m = { .fds = { -1, -1, -1, -1 } };
+	int rc = wire_recv(control, WS_ANY, &m);
+
+	if (rc == 1 && m.head.type == MSG_STOP)
+		exit(0);
+	if (rc != -EAGAIN)
+		log_fatal("supervisor's channel: %s", rc == 1 ? "unexpected message" : rc == 0 ? "closed" : strerror(-rc));
+}
+
+static void
+wait_round(struct pollfd *p, unsigned n, int64_t due)
+{
+	int64_t left = due - util_now_ms();
+	struct timespec t = { .tv_sec = left > 0 ? left / 1000 : 0, .tv_nsec = left > 0 ? left % 1000 * 1000000 : 0 };
+
+	if (ppoll(p, n, due == INT64_MAX ? NULL : &t, NULL) >= 0)
+		return;
+	if (errno != EINTR)
+		log_fatal("ppoll: %s", strerror(errno));
+	for (unsigned i = 0; i < n; i++)
+		p[i].revents = 0;
+}
+
+void
+serve_run(const struct conf *conf, struct wire *c, const struct serve_backend *b)
+{
+	static struct pollfd p[2 + SERVE_CHANNELS + SERVE_POLLED];
+
+	control = c;
+	backend = b;
+	max_channels = serve_channels(conf);
+	for (unsigned i = 0; i < SERVE_CHANNELS; i++)
+		channels[i].w.fd = -1;
+	for (;;) {
+		struct pollfd *theirs = p + 2 + max_channels;
+		int64_t due = INT64_MAX;
+		unsigned n;
+
+		p[0] = (struct pollfd){ .fd = control->fd, .events = POLLIN };
+		p[1] = (struct pollfd){ .fd = broker.fd, .events = POLLIN };
+		for (unsigned i = 0; i < max_channels; i++)
+			p[2 + i] = (struct pollfd){ .fd = channels[i].waiting ? -1 : channels[i].w.fd, .events = POLLIN };
+		n = b->poll ? b->poll(theirs, &due) : 0;
+		wait_round(p, 2 + max_channels + n, due);
+		if (p[0].revents)
+			serve_control();
+		for (unsigned i = 0; i < max_channels; i++)
+			if (p[2 + i].revents)
+				serve_channel(&channels[i]);
+		if (p[1].revents)
+			serve_broker();
+		if (b->step)
+			b->step(theirs, n);
+	}
+}
