@@ -25,10 +25,10 @@ unify_key(json_t *obj, const char *key, const char *what, struct cnierr *e)
 
 	json_object_foreach(obj, k, v)
 	{
-		if (strcasecmp(k, key))
+		if (!json_same_key(k, key))
 			continue;
 		if (found)
-			return bad(e, "%s: \"%s\" is there twice, in different case", what, key);
+			return bad(e, "%s: \"%s\" is there twice, in two spellings", what, key);
 		found = k;
 		value = v;
 	}

@@ -3,8 +3,8 @@
  * Runs in: worker, readers.  Trusts: nothing that it is given. */
 #include "broker/json.h"
 
+#include <ctype.h>
 #include <string.h>
-#include <strings.h>
 
 #include "netpriv/role.h"
 
@@ -108,6 +108,24 @@ json_read(const char *text, size_t len, const char *what, struct cnierr *e)
 	return json_read_within(text, len, &limits, what, e);
 }
 
+bool
+json_same_key(const char *k, const char *key)
+{
+	for (; *key; key++) {
+		int want = tolower((unsigned char)*key);
+
+		if (tolower((unsigned char)*k) == want)
+			k++;
+		else if (want == 's' && strncmp(k, "\xc5\xbf", 2) == 0)
+			k += 2;
+		else if (want == 'k' && strncmp(k, "\xe2\x84\xaa", 3) == 0)
+			k += 3;
+		else
+			return false;
+	}
+	return *k == '\0';
+}
+
 json_t *
 json_member(const json_t *obj, const char *key)
 {
@@ -117,7 +135,7 @@ json_member(const json_t *obj, const char *key)
 	if (value)
 		return json_is_null(value) ? NULL : value;
 	json_object_foreach((json_t *)(uintptr_t)obj, k,
-			    v) if (!json_is_null(v) && strcasecmp(k, key) == 0) return v;
+			    v) if (!json_is_null(v) && json_same_key(k, key)) return v;
 	return NULL;
 }
 

@@ -36,7 +36,10 @@ json_t *json_read_within(const char *text, size_t len, const struct json_limits 
  * same limits. Plain scalars follow YAML 1.2 core schema as Kubernetes reads it (y/n/on/off are strings). */
 json_t *json_read_yaml(const char *text, size_t len, const char *what, struct cnierr *e);
 
-/* obj[key] with Go's matching: exact first, else case-insensitive. Borrowed or NULL; JSON null counts as absent. */
+/* Does a reader in Go take the member k for key (ASCII)? Whatever its case, and U+017F is an s, U+212A a k. */
+bool json_same_key(const char *k, const char *key);
+
+/* obj[key] with Go's matching: exact first, else as json_same_key(). Borrowed or NULL; JSON null counts as absent. */
 json_t *json_member(const json_t *obj, const char *key);
 
 /* Typed members. Absent (or null): *out is untouched and 0 is returned. Wrong type: error naming what and key. */

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "broker/json.h"
 #include "broker/priv.h"
@@ -34,7 +33,7 @@ set_key(json_t *object, const char *key, json_t *value)
 	void *next;
 
 	json_object_foreach_safe(object, next, k, v)
-		if (strcasecmp(k, key) == 0 && strcmp(k, key) != 0)
+		if (json_same_key(k, key) && strcmp(k, key) != 0)
 			json_object_del(object, k);
 	json_object_set_new(object, key, value);
 }

@@ -128,6 +128,10 @@ test_member(void **state)
 	assert_string_equal(json_string_value(json_member(j, "name")), "b");
 	assert_string_equal(json_string_value(json_member(j, "NAME")), "a");
 	assert_string_equal(json_string_value(json_member(j, "type")), "c");
+	/* As Go folds letters. */
+	assert_true(json_same_key("to\u212aenFile\u017f", "tokenFiles"));
+	assert_false(json_same_key("to\u212aen", "toke"));
+	assert_false(json_same_key("to\u212a", "token"));
 	assert_null(json_member(j, "x"));
 	assert_null(json_member(j, "none"));
 	assert_null(json_member(NULL, "name"));

@@ -118,12 +118,12 @@ one_spelling(void **state)
 	struct cnierr e = { 0 };
 
 	(void)state;
-	d.plugins = json_pack("[{s:s,s:s,s:s,s:i}]", "type", "p", "Name", "evil", "CNIVersion",
-			      "0.1.0", "mtu", 9);
+	d.plugins = json_pack("[{s:s,s:s,s:s,s:s,s:i}]", "type", "p", "Name", "evil", "CNIVersion",
+			      "0.1.0", "cniVer\u017fion", "0.2.0", "mtu", 9);
 	assert_int_equal(run_network(&d, CNI_ADD, &offer, NULL, &e), 0);
 	assert_int_equal(json_object_size(w.stdins[0]), 4);
 	assert_string_equal(at(0, "name"), "n");
-	assert_int_equal(json_object_size(json_array_get(d.plugins, 0)), 4);
+	assert_int_equal(json_object_size(json_array_get(d.plugins, 0)), 5);
 	json_decref(d.plugins);
 	json_decref(d.result);
 }
