@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/event.h"
 #include "broker/json.h"
 #include "broker/plan.h"
 #include "broker/priv.h"
@@ -53,25 +54,6 @@ find_pod(struct add *a)
 	return 0;
 }
 
-static int
-check_links(struct add *a)
-{
-	const char *names[DELEGATE_MAX];
-	uint64_t there;
-
-	_Static_assert(DELEGATE_MAX <= WIRE_LINKS, "one question for all of them");
-	for (size_t i = 0; i < a->l.n; i++)
-		names[i] = a->l.e[i].ifname;
-	if (priv_link_get(names, a->l.n, &there, a->e))
-		return -1;
-	if (there == 0)
-		return 0;
-	a->failed = &a->l.e[__builtin_ctzll(there)];
-	return cnierr_set(a->e, CNI_ERR_INTERNAL,
-			  "interface \"%s\" for network \"%s\" is already in the pod",
-			  a->failed->ifname, a->failed->net);
-}
-
 /* What could not be read back could not be undone, so it is tried before anything depends on it. */
 static char *
 make_plan(struct add *a, size_t *len)
@@ -91,22 +73,26 @@ make_plan(struct add *a, size_t *len)
 	return text;
 }
 
+/* Journalled only when all its interface names are free in the pod. */
 static int
 write_plan(struct add *a)
 {
 	size_t len;
 	cleanup_free char *text = make_plan(a, &len);
+	const char *names[DELEGATE_MAX];
+	uint64_t there;
 
-	return text ? priv_state_plan(text, len, a->e) : -1;
-}
-
-static int
-write_results(struct add *a)
-{
-	size_t len;
-	cleanup_free char *text = make_plan(a, &len);
-
-	return text ? priv_state_done(text, len, a->e) : -1;
+	_Static_assert(DELEGATE_MAX <= WIRE_LINKS, "one question for all of them");
+	for (size_t i = 0; i < a->l.n; i++)
+		names[i] = a->l.e[i].ifname;
+	if (!text || priv_state_plan(text, len, names, a->l.n, &there, a->e))
+		return -1;
+	if (there == 0)
+		return 0;
+	a->failed = &a->l.e[__builtin_ctzll(there)];
+	return cnierr_set(a->e, CNI_ERR_INTERNAL,
+			  "interface \"%s\" for network \"%s\" is already in the pod",
+			  a->failed->ifname, a->failed->net);
 }
 
 static int
@@ -120,7 +106,7 @@ prepare(struct add *a)
 	if (find_pod(a) ||
 	    delegates_build(a->conf, a->nc, &a->offer->target, &a->pod, &verbs_source, &a->l, a->e))
 		return -1;
-	return check_links(a) || write_plan(a) ? -1 : 0;
+	return write_plan(a);
 }
 
 static int
@@ -131,6 +117,7 @@ add_networks(struct add *a)
 		a->failed = &a->l.e[i];
 		if (run_network(&a->l.e[i], CNI_ADD, a->offer, NULL, a->e))
 			return -1;
+		event_added(&a->l.e[i]);
 	}
 	a->failed = NULL;
 	return 0;
@@ -159,7 +146,7 @@ publish_status(struct add *a)
 {
 	cleanup_free char *text = a->pod.known ? status_text(&a->l, a->e) : NULL;
 
-	return text ? kube_put_status(text, a->e) : a->e->code ? -1 : 0;
+	return text ? kube_put_status(a->pod.uid, text, a->e) : a->e->code ? -1 : 0;
 }
 
 /* The cluster network's result, for the runtime. */
@@ -192,6 +179,7 @@ static void
 roll_back(struct add *a, struct verdict *v)
 {
 	struct cnierr e = { 0 };
+	size_t len;
 
 	while (a->l.n > a->started || (a->l.n > 0 && json_array_size(a->l.e[a->l.n - 1].plugins) == 0))
 		delegate_list_pop(&a->l);
@@ -199,7 +187,8 @@ roll_back(struct add *a, struct verdict *v)
 	if (v->clean)
 		return;
 	a->e = &e;
-	if (write_results(a))
+	v->results = make_plan(a, &len);
+	if (!v->results)
 		log_warn("container %s: %s", a->offer->target.container_id, e.msg);
 }
 
@@ -219,6 +208,7 @@ add_run(const struct conf *conf, const struct msg_offer *offer, const struct net
 		if (a.started)
 			roll_back(&a, v);
 	}
+	util_copy(v->pod_uid, sizeof(v->pod_uid), a.pod.uid);
 	delegate_list_clear(&a.l);
 	pod_clear(&a.pod);
 }

@@ -33,14 +33,33 @@ call_kube(enum msg_type type, const void *body, int fd, struct wire_msg *m)
 		log_fatal("%s: the channel to kube broke: %s", wire_name(type), strerror(-err));
 }
 
+/* What the API server says itself of a refusal: a Status object. New reference or NULL. */
+static json_t *
+read_status(int memfd)
+{
+	struct cnierr ignored = { 0 };
+	json_t *j = NULL;
+	void *map;
+	size_t len;
+
+	if (memfd < 0 || util_map_memfd(memfd, JSON_MAX_BYTES, &map, &len) < 0 || !map)
+		return NULL;
+	j = json_read(map, len, "Status", &ignored);
+	munmap(map, len);
+	return j;
+}
+
 /* A transient answer tells the runtime to come back. */
 static int
-refuse_reply(const struct msg_kube_reply *r, const char *what, struct cnierr *e)
+refuse_reply(const struct wire_msg *m, const char *what, struct cnierr *e)
 {
-	bool later = r->code == 409 || r->code == 429 || r->code >= 500;
+	const struct msg_kube_reply *r = &m->body.kube_reply;
+	bool later = r->code == 401 || r->code == 409 || r->code == 429 || r->code >= 500;
+	cleanup_json json_t *status = read_status(m->fds[0]);
+	const char *says = json_string_value(json_object_get(status, "message"));
 
-	return cnierr_set(e, later ? CNI_ERR_TRY_AGAIN : CNI_ERR_INTERNAL, "%s: %s (%u)", what,
-			  r->text[0] ? r->text : "refused", r->code);
+	return cnierr_set(e, later ? CNI_ERR_TRY_AGAIN : CNI_ERR_INTERNAL, "%s: %s (%u)%s%.300s", what,
+			  r->text[0] ? r->text : "refused", r->code, says ? ": " : "", says ? says : "");
 }
 
 static json_t *
@@ -58,7 +77,7 @@ ask_object(enum msg_type type, const void *body, const char *what, char *where, 
 	if (r->code == 404)
 		return NULL;
 	if (r->code != 200) {
-		refuse_reply(r, what, e);
+		refuse_reply(&m, what, e);
 		return NULL;
 	}
 	err = m.fds[0] < 0 ? -EPROTO : util_map_memfd(m.fds[0], JSON_MAX_BYTES, &map, &len);
@@ -82,9 +101,9 @@ kube_get_pod(char *where, struct cnierr *e)
 }
 
 json_t *
-kube_get_nad(const char *ns, const char *name, char *where, struct cnierr *e)
+kube_get_nad(const char *ns, const char *name, bool fresh, char *where, struct cnierr *e)
 {
-	struct msg_kube_nad nad = { 0 };
+	struct msg_kube_nad nad = { .fresh = fresh };
 
 	if (!check_dns_label(ns) || !check_dns_subdomain(name)) {
 		cnierr_set(e, CNI_ERR_CONFIG,
@@ -97,7 +116,7 @@ kube_get_nad(const char *ns, const char *name, char *where, struct cnierr *e)
 }
 
 int
-kube_put_status(const char *text, struct cnierr *e)
+kube_put_status(const char *pod_uid, const char *text, struct cnierr *e)
 {
 	struct msg_kube_status status = { 0 };
 	cleanup_close int fd = util_sealed_memfd("status", text, strlen(text));
@@ -105,8 +124,16 @@ kube_put_status(const char *text, struct cnierr *e)
 
 	if (fd < 0)
 		return cnierr_set(e, CNI_ERR_INTERNAL, "network-status: %s", strerror(-fd));
+	util_copy(status.pod_uid, sizeof(status.pod_uid), pod_uid);
 	call_kube(MSG_KUBE_STATUS, &status, fd, &m);
-	return m.body.kube_reply.code == 200
-		   ? 0
-		   : refuse_reply(&m.body.kube_reply, "network-status", e);
+	return m.body.kube_reply.code == 200 ? 0 : refuse_reply(&m, "network-status", e);
+}
+
+void
+kube_tell_event(const struct msg_kube_event *event)
+{
+	int err = channel.fd < 0 ? 0 : wire_send(&channel, MSG_KUBE_EVENT, 0, event, NULL, 0);
+
+	if (err < 0)
+		log_warn("event: %s", strerror(-err));
 }

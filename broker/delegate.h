@@ -60,7 +60,10 @@ struct delegate_source {
 	/* index-th configuration file of conf->networks[net] or confDir (CONF_NET_DIR), or of its sub-directory sub. name gets
 	 * the file's name (256 bytes). */
 	json_t *(*conf_file)(void *ctx, unsigned net, const char *sub, unsigned index, char *name, struct cnierr *e);
-	json_t *(*nad)(void *ctx, const char *ns, const char *name, struct cnierr *e);
+	/* fresh: what it gave before is of no use. */
+	json_t *(*nad)(void *ctx, const char *ns, const char *name, bool fresh, struct cnierr *e);
+	/* The pod asks for this one, and it is not there. NULL: nobody wants to know. */
+	void (*missing)(const char *ns, const char *name);
 };
 
 /* The pod as far as networks matter. */

@@ -186,6 +186,8 @@ load_selection(struct builder *b, const struct netsel *sel, const char *annotati
 			   "network %s in namespace %s",
 			   annotation, b->pod->ns, sel->name, sel->ns);
 	r = resolve_nad(b->src, sel->ns, sel->name, d, b->e);
+	if (r == 1 && b->src->missing)
+		b->src->missing(sel->ns, sel->name);
 	if (r == 1)
 		return bad(
 		    b->e,

@@ -154,21 +154,42 @@ load_inline(const char *text, const char *name, const char *what, struct delegat
 	return chain_load(config, CHAIN_ANY, where, d, e);
 }
 
+/* The object, if it is of that network; else NULL, and when there is none e->code is 0. */
+static json_t *
+fetch_nad(const struct delegate_source *src, const char *ns, const char *name, bool fresh,
+	  const char *what, struct cnierr *e)
+{
+	json_t *nad = src->nad(src->ctx, ns, name, fresh, e);
+
+	if (!nad && e->code)
+		cnierr_prefix(e, "%s", what);
+	if (nad && check_metadata(nad, ns, name, what, e)) {
+		json_decref(nad);
+		return NULL;
+	}
+	return nad;
+}
+
 int
 resolve_nad(const struct delegate_source *src, const char *ns, const char *name, struct delegate *d,
 	    struct cnierr *e)
 {
-	cleanup_json json_t *nad = src->nad(src->ctx, ns, name, e);
+	cleanup_json json_t *nad = NULL;
 	json_t *spec = NULL;
 	const char *text = "";
 	char what[380];
 	int r;
 
 	snprintf(what, sizeof(what), "NetworkAttachmentDefinition %s/%s", ns, name);
+	nad = fetch_nad(src, ns, name, false, what, e);
+	/* What a server says that is not well may have been kept. */
+	if (!nad && (e->code == CNI_ERR_DECODE || e->code == CNI_ERR_CONFIG)) {
+		*e = (struct cnierr){ 0 };
+		nad = fetch_nad(src, ns, name, true, what, e);
+	}
 	if (!nad)
-		return e->code ? cnierr_prefix(e, "%s", what) : 1;
-	if (check_metadata(nad, ns, name, what, e) ||
-	    json_member_object(nad, "spec", what, &spec, e) ||
+		return e->code ? -1 : 1;
+	if (json_member_object(nad, "spec", what, &spec, e) ||
 	    json_member_string(spec, "config", what, &text, e))
 		return -1;
 	if (*text) {

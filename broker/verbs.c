@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/event.h"
 #include "broker/json.h"
 #include "broker/plan.h"
 #include "broker/priv.h"
@@ -29,15 +30,15 @@ read_file(void *ctx, unsigned net, const char *sub, unsigned index, char *name, 
 }
 
 static json_t *
-read_nad(void *ctx, const char *ns, const char *name, struct cnierr *e)
+read_nad(void *ctx, const char *ns, const char *name, bool fresh, struct cnierr *e)
 {
 	char where[512];
 
 	(void)ctx;
-	return kube_get_nad(ns, name, where, e);
+	return kube_get_nad(ns, name, fresh, where, e);
 }
 
-const struct delegate_source verbs_source = { .conf_file = read_file, .nad = read_nad };
+const struct delegate_source verbs_source = { .conf_file = read_file, .nad = read_nad, .missing = event_missing };
 
 bool
 verbs_undo(struct delegate_list *l, size_t n, const struct msg_offer *offer, char note[WIRE_TEXT])
@@ -276,7 +277,8 @@ verbs_run(const struct conf *conf, const struct msg_offer *offer, const char *co
 		free(v.text);
 		v.text = cnierr_json(&v.e);
 	}
-	priv_verdict(v.e.code, v.clean, v.text, v.e.code ? NULL : v.results, v.e.code ? v.e.msg : v.note);
+	priv_verdict(v.e.code, v.clean, v.text, v.results, v.e.code ? v.e.msg : v.note);
+	event_send(v.pod_uid);
 	free(v.text);
 	free(v.results);
 }

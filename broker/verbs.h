@@ -15,8 +15,9 @@ struct verdict {
 	struct cnierr e;      /* code 0: success */
 	bool clean;           /* nothing that the journal names is left */
 	char *text;           /* what the shim prints on success, or NULL; owned */
-	char *results;        /* ADD, on success: the journal entry; owned */
+	char *results;        /* ADD: what the journal is to hold from now on, or NULL; owned */
 	char note[WIRE_TEXT]; /* for netpriv's log, on success */
+	char pod_uid[64];     /* ADD: of the pod as it was read */
 };
 
 /* Runs the command; ends with exactly one priv_verdict(). */

@@ -43,6 +43,7 @@ static const struct nad nads[] = {
     {"test", "args",
      "{\"type\":\"a\",\"args\":{\"x\":1,\"cni\":{\"args0\":\"old\",\"args1\":\"old\"}}}", NULL},
     {"test", "dev", "{\"type\":\"sriov\"}", "intel.com/sriov"},
+    {"kube-system", "garbled", CONF("whole"), NULL},
     {"test", "from-dir", NULL, NULL},
     {"test", "not-in-dir", "", NULL},
     {"test", "other", CONF("other"), NULL},
@@ -92,11 +93,13 @@ get_file(void *ctx, unsigned net, const char *sub, unsigned index, char *name, s
 
 /* ctx, when set, is the spec.config of test/ad-hoc. */
 static json_t *
-get_nad(void *ctx, const char *ns, const char *name, struct cnierr *e)
+get_nad(void *ctx, const char *ns, const char *name, bool fresh, struct cnierr *e)
 {
 	const struct nad ad_hoc = {"test", "ad-hoc", ctx, NULL}, *n = NULL;
 	json_t *j;
 
+	if (strcmp(name, "garbled") == 0 && !fresh)
+		return json_string("not what a well server says");
 	if (strcmp(name, "unreachable") == 0) {
 		cnierr_set(e, CNI_ERR_TRY_AGAIN, "the API server does not answer");
 		return NULL;
@@ -183,7 +186,7 @@ run_row(const struct row *r)
 {
 	static struct conf conf;
 	static struct delegate_list list;
-	const struct delegate_source src = {(void *)(uintptr_t)r->config, get_file, get_nad};
+	const struct delegate_source src = {(void *)(uintptr_t)r->config, get_file, get_nad, NULL };
 	struct wire_target target = {.pod_name = "p"};
 	struct pod pod = {.known = true, .name = "p", .annotations = json_object()};
 	struct netconf nc = {.root = NULL};
@@ -267,7 +270,8 @@ test_sources(void **state)
 	    {"sub only", .cluster = "subonly", .want = "subonly@eth0:tuning"},
 	    {"bare", .cluster = "bare", .error = "60-bare.conflist: no plugin"},
 	    {"untyped", .cluster = "untyped", .error = "50-untyped.conf: missing \"type\""},
-	    {"API", .cluster = "unreachable", .error = "the API server does not answer"},
+	    {"garbled when it was kept", .cluster = "garbled", .want = "kube-system/garbled=whole@eth0:macvlan v1.0.0"},
+    {"API", .cluster = "unreachable", .error = "the API server does not answer"},
 	    {"twice", WITH, .defaults = {"second", "second"},
 	     .want = CLUSTER "; kube-system/second=second@net1:macvlan v1.0.0; "
 			     "kube-system/second=second@net2:macvlan v1.0.0"},
@@ -378,6 +382,11 @@ test_configs(void **state)
 	    {"two ipam", AD_HOC,
 	     .config = "{\"type\":\"a\",\"ipam\":{\"type\":\"x\",\"TYPE\":\"/y\"}}",
 	     .error = "\"type\" is there twice"},
+	    {"long s", AD_HOC,
+	     .config = "{\"type\":\"a\",\"cniVersion\":\"1.0.0\",\"cniVer\u017fion\":\"0.2.0\"}",
+	     .error = "\"cniVersion\" is there twice"},
+	    {"long s alone", AD_HOC, .config = "{\"type\":\"a\",\"arg\u017f\":7}",
+	     .error = "\"args\" must be an object"},
 	    {"duplicate", AD_HOC, .config = "{\"type\":\"a\",\"type\":\"b\"}",
 	     .error = "duplicate key"},
 	    {"versions", AD_HOC,
@@ -583,7 +592,7 @@ test_kept(void **state)
 	static struct delegate_list list;
 	static struct conf conf;
 	const struct wire_target target = {.ifname = "eth0"};
-	const struct delegate_source src = {NULL, get_file, get_nad};
+	const struct delegate_source src = {NULL, get_file, get_nad, NULL };
 	struct netconf nc;
 	struct cnierr e = {0};
 	cleanup_free char *before = NULL, *after = NULL, *plugin = NULL;

@@ -48,6 +48,9 @@ add_in_order(void **state)
 	assert_non_null(strstr(w.text, "\"cniVersion\": \"1.1.0\""));
 	assert_non_null(strstr(w.status, "\"name\": \"ns1/m\""));
 	assert_non_null(strstr(w.blob, "\"result\""));
+	assert_non_null(strstr(w.events, "0 u1 Add eth0 ["));
+	assert_non_null(strstr(w.events, "from cluster; "));
+	assert_non_null(strstr(w.events, "from ns1/m; "));
 }
 
 static void
@@ -128,7 +131,7 @@ rolls_back(void **state)
 	w.acts = worse;
 	command(CNI_ADD, CONFIG);
 	assert_string_equal(
-	    w.log, "plan; ADD bridge eth0; ADD portmap eth0; DEL portmap eth0; done; ");
+	    w.log, "plan; ADD bridge eth0; ADD portmap eth0; DEL portmap eth0; results; ");
 	assert_true(w.code == 7 && !w.clean);
 }
 
