@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 
 #include "netpriv/digest.h"
@@ -56,6 +57,21 @@ struct plan {
 	pid_t parent;
 };
 
+/* A container runtime mounts /proc/sys read-only. Plugins set sysctls of pods' and of the host's links, all of them beneath net: that
+ * directory alone becomes writable, and in this mount namespace, where only plugins live. */
+static void
+open_sysctls(void)
+{
+	static const char dir[] = "/proc/sys/net";
+	struct statvfs st;
+
+	if (statvfs(dir, &st) < 0 || (st.f_flag & ST_RDONLY) == 0)
+		return;
+	if (mount(dir, dir, NULL, MS_BIND, NULL) < 0 ||
+	    mount(NULL, dir, NULL, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+		log_warn("%s is read-only and stays so: %s; plugins that set sysctls will fail", dir, strerror(errno));
+}
+
 void
 launch_init(const struct conf *c)
 {
@@ -64,6 +80,7 @@ launch_init(const struct conf *c)
 	conf = c;
 	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		log_fatal("own mount namespace: %s", strerror(errno));
+	open_sysctls();
 	sandbox_compile(ROLE_DELEGATE, (enum conf_sandbox)c->sandbox, &filter);
 	mkdir("/run/cni", 0755);
 	fd = open(WIRE_NETNS_ALIAS, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

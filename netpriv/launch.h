@@ -9,8 +9,8 @@
 #include "netpriv/conf.h"
 #include "netpriv/wire.h"
 
-/* Once, before the sandbox: a mount namespace that hears of the host's mounts and tells it of none, the delegates' filter,
- * the file that WIRE_NETNS_ALIAS names. */
+/* Once, before the sandbox: a mount namespace that hears of the host's mounts and tells it of none, with /proc/sys/net writable
+ * in a container too; the delegates' filter; the file that WIRE_NETNS_ALIAS names. */
 void launch_init(const struct conf *c);
 
 /* What one start leaves with its caller. */
