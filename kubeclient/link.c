@@ -14,6 +14,7 @@
 #define CONNECT_MS 5000 /* until the first request can be sent */
 #define BACKOFF_MS 50		/* first, doubling */
 #define BACKOFF_MAX 500 /* a server that is back is found within a second */
+#define PATIENT_MAX 15000 /* while the connection that is to be replaced still serves */
 #define ROOM 24 /* streams that watches leave to requests */
 #define PATH 1024
 
@@ -100,8 +101,12 @@ usable(bool bootstrap)
 static void
 back_off(void)
 {
+	int64_t most = usable(false) ? PATIENT_MAX : BACKOFF_MAX;
+
+	if (link_.backoff > most)
+		link_.backoff = most;
 	link_.next_dial = util_now_ms() + link_.backoff / 2 + link_.backoff * link_dice() / 256;
-	link_.backoff = link_.backoff * 2 < BACKOFF_MAX ? link_.backoff * 2 : BACKOFF_MAX;
+	link_.backoff *= 2;
 }
 
 static void
@@ -329,8 +334,13 @@ link_send(const struct h2_request *r, bool bootstrap, struct link_stream *s)
 	if (c)
 		return send_on(c, r, s);
 	c = find_conn(link_.last_id);
-	if (!c || !c->ready || c->left)
+	if (!c || !c->ready || c->left) {
+		int64_t soon = util_now_ms() + BACKOFF_MAX;
+
 		link_.wanted = true;
+		if (link_.next_dial > soon) /* it was set while another connection served */
+			link_.next_dial = soon;
+	}
 	else if (c->full) /* the server takes no more at once: what waits for long makes room */
 		link_.on_change();
 	/* Else one that is not good for it, which is replaced when the certificate has come. */
