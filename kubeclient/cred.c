@@ -53,6 +53,9 @@ read_regular(const char *path, char *out, size_t max, char *why, size_t size)
 		return say(-errno, why, size, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return say(-EINVAL, why, size, "%s: not a regular file", path);
+	/* Whoever can write it says whom the node believes. */
+	if (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return say(-EPERM, why, size, "%s: must belong to root, and nobody else may write to it", path);
 	if (st.st_size > (off_t)max)
 		return say(-EFBIG, why, size, "%s: longer than %zu bytes", path, max);
 	n = util_read_full(fd, out, max);

@@ -20,7 +20,7 @@ struct cred_places {
 	char list[CRED_PLACES][CONF_PATH];
 };
 
-/* Reads a regular file of 1 to max bytes; a token without the white space around it. The length, or -errno with why. */
+/* Reads a regular file of 1 to max bytes that belongs to root and that nobody else can write to; a token without the white space around it. The length, or -errno with why. */
 ssize_t cred_read_file(const char *path, bool token, char *out, size_t max, char *why, size_t size);
 
 /* What conf names: the kubeconfig, parsed in a child that filter confines, or the service account. When the kubeconfig still holds

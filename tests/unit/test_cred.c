@@ -101,6 +101,25 @@ test_not_regular(void **state)
 }
 
 static void
+test_not_ours_alone(void **state)
+{
+	static const mode_t open_modes[] = { 0620, 0602, 0666 };
+
+	(void)state;
+	put_text("w", "token");
+	for (size_t i = 0; i < ARRAY_LEN(open_modes); i++) {
+		assert_int_equal(chmod(path("w"), open_modes[i]), 0);
+		assert_int_equal(read_it("w", true), -EPERM);
+		assert_non_null(strstr(why, "nobody else may write"));
+	}
+	assert_int_equal(chmod(path("w"), 0644), 0);
+	assert_int_equal(read_it("w", true), 5);
+	assert_int_equal(chown(path("w"), 1, 1), 0);
+	assert_int_equal(read_it("w", true), -EPERM);
+	assert_int_equal(unlink(path("w")), 0);
+}
+
+static void
 fill_config(void)
 {
 	memset(&k, 0, sizeof(k));
@@ -358,6 +377,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read_token),	    cmocka_unit_test(test_read_pem),
 		cmocka_unit_test(test_not_regular),	    cmocka_unit_test(test_load),
+cmocka_unit_test(test_not_ours_alone),	    cmocka_unit_test(test_load),
 		cmocka_unit_test(test_load_all_or_nothing), cmocka_unit_test(test_places),
 		cmocka_unit_test(test_find),		    cmocka_unit_test(test_child),
 		cmocka_unit_test(test_resolve),
