@@ -205,13 +205,14 @@ main(int argc, char **argv)
 	if (o.check)
 		return check_config(&o);
 
+	/* All of them: a configuration that is read again may have a use for others. */
+	for (unsigned i = 0; i < FACTS_ROLES; i++)
+		check_binary(o.libexec, role_name(channels_role(i)));
+	check_binary(o.libexec, role_name(ROLE_STORE));
 	s.config = o.config;
 	s.libexec = o.libexec;
 	if (readers_conf(s.libexec, s.config, &s.conf, why, sizeof(why)) < 0)
 		log_fatal("%s", why);
-	for (unsigned i = 0; i < FACTS_ROLES; i++)
-		if (channels_program(&s.conf, i))
-			check_binary(o.libexec, channels_program(&s.conf, i));
 	log_init("postern", (enum log_level)s.conf.log_level);
 	for (uint32_t i = 0; i < s.conf.n_warnings; i++)
 		log_warn("%s: %s", s.config, s.conf.warnings[i]);
