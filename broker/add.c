@@ -56,15 +56,14 @@ find_pod(struct add *a)
 
 /* What could not be read back could not be undone, so it is tried before anything depends on it. */
 static char *
-make_plan(struct add *a, size_t *len)
+make_plan(struct add *a)
 {
 	char *text = plan_text(&a->l, &a->offer->target);
 	struct delegate_list back = { 0 };
 
-	*len = text ? strlen(text) : 0;
 	if (!text) {
 		cnierr_set(a->e, CNI_ERR_INTERNAL, "out of memory for the journal entry");
-	} else if (plan_read(text, *len, &back, a->e)) {
+	} else if (plan_read(text, strlen(text), &back, a->e)) {
 		cnierr_prefix(a->e, "these networks cannot be journalled");
 		free(text);
 		text = NULL;
@@ -77,15 +76,14 @@ make_plan(struct add *a, size_t *len)
 static int
 write_plan(struct add *a)
 {
-	size_t len;
-	cleanup_free char *text = make_plan(a, &len);
+	cleanup_free char *text = make_plan(a);
 	const char *names[DELEGATE_MAX];
 	uint64_t there;
 
 	_Static_assert(DELEGATE_MAX <= WIRE_LINKS, "one question for all of them");
 	for (size_t i = 0; i < a->l.n; i++)
 		names[i] = a->l.e[i].ifname;
-	if (!text || priv_state_plan(text, len, names, a->l.n, &there, a->e))
+	if (!text || priv_state_plan(text, strlen(text), names, a->l.n, &there, a->e))
 		return -1;
 	if (there == 0)
 		return 0;
@@ -179,7 +177,6 @@ static void
 roll_back(struct add *a, struct verdict *v)
 {
 	struct cnierr e = { 0 };
-	size_t len;
 
 	while (a->l.n > a->started || (a->l.n > 0 && json_array_size(a->l.e[a->l.n - 1].plugins) == 0))
 		delegate_list_pop(&a->l);
@@ -187,7 +184,7 @@ roll_back(struct add *a, struct verdict *v)
 	if (v->clean)
 		return;
 	a->e = &e;
-	v->results = make_plan(a, &len);
+	v->results = make_plan(a);
 	if (!v->results)
 		log_warn("container %s: %s", a->offer->target.container_id, e.msg);
 }
@@ -197,12 +194,11 @@ add_run(const struct conf *conf, const struct msg_offer *offer, const struct net
 	struct verdict *v)
 {
 	struct add a = { .conf = conf, .offer = offer, .nc = nc, .e = &v->e };
-	size_t len;
 
 	/* The status before the results: an entry that says "done" is of a pod whose ADD succeeded. */
 	if (prepare(&a) == 0 && add_networks(&a) == 0 && set_routes(&a) == 0 &&
 	    (v->text = answer(&a)) != NULL && publish_status(&a) == 0)
-		v->results = make_plan(&a, &len);
+		v->results = make_plan(&a);
 	if (v->e.code) {
 		prefix_pod(&a);
 		if (a.started)

@@ -33,19 +33,23 @@ call_kube(enum msg_type type, const void *body, int fd, struct wire_msg *m)
 		log_fatal("%s: the channel to kube broke: %s", wire_name(type), strerror(-err));
 }
 
-/* What the API server says itself of a refusal: a Status object. New reference or NULL. */
+/* The document in a memfd; what and where are for messages. New reference or NULL with e. */
 static json_t *
-read_status(int memfd)
+read_body(int memfd, uint32_t format, const char *what, const char *where, struct cnierr *e)
 {
-	struct cnierr ignored = { 0 };
-	json_t *j = NULL;
+	json_t *j;
 	void *map;
 	size_t len;
+	int err = memfd < 0 ? -EPROTO : util_map_memfd(memfd, JSON_MAX_BYTES, &map, &len);
 
-	if (memfd < 0 || util_map_memfd(memfd, JSON_MAX_BYTES, &map, &len) < 0 || !map)
+	if (err) {
+		cnierr_set(e, CNI_ERR_IO, "%s: %s: %s", what, where, strerror(-err));
 		return NULL;
-	j = json_read(map, len, "Status", &ignored);
-	munmap(map, len);
+	}
+	j = format == KUBE_YAML ? json_read_yaml(map ? map : "", len, where, e)
+				: json_read(map ? map : "", len, where, e);
+	if (map)
+		munmap(map, len);
 	return j;
 }
 
@@ -55,7 +59,9 @@ refuse_reply(const struct wire_msg *m, const char *what, struct cnierr *e)
 {
 	const struct msg_kube_reply *r = &m->body.kube_reply;
 	bool later = r->code == 401 || r->code == 409 || r->code == 429 || r->code >= 500;
-	cleanup_json json_t *status = read_status(m->fds[0]);
+	struct cnierr ignored = { 0 };
+	/* What the API server says itself: a Status object, when there is one. */
+	cleanup_json json_t *status = read_body(m->fds[0], KUBE_JSON, what, "Status", &ignored);
 	const char *says = json_string_value(json_object_get(status, "message"));
 
 	return cnierr_set(e, later ? CNI_ERR_TRY_AGAIN : CNI_ERR_INTERNAL, "%s: %s (%u)%s%.300s", what,
@@ -67,10 +73,6 @@ ask_object(enum msg_type type, const void *body, const char *what, char *where, 
 {
 	cleanup_msg struct wire_msg m = NO_MSG;
 	const struct msg_kube_reply *r = &m.body.kube_reply;
-	json_t *j;
-	void *map;
-	size_t len;
-	int err;
 
 	call_kube(type, body, -1, &m);
 	snprintf(where, WHERE, "%s", r->text);
@@ -80,16 +82,7 @@ ask_object(enum msg_type type, const void *body, const char *what, char *where, 
 		refuse_reply(&m, what, e);
 		return NULL;
 	}
-	err = m.fds[0] < 0 ? -EPROTO : util_map_memfd(m.fds[0], JSON_MAX_BYTES, &map, &len);
-	if (err) {
-		cnierr_set(e, CNI_ERR_IO, "%s: %s: %s", what, where, strerror(-err));
-		return NULL;
-	}
-	j = r->format == KUBE_YAML ? json_read_yaml(map ? map : "", len, where, e)
-				   : json_read(map ? map : "", len, where, e);
-	if (map)
-		munmap(map, len);
-	return j;
+	return read_body(m.fds[0], r->format, what, where, e);
 }
 
 json_t *

@@ -60,7 +60,6 @@ try_again(struct call *c, int64_t ms)
 {
 	int64_t now = util_now_ms();
 
-	c->stream.stream = 0;
 	c->blocked = false;
 	c->due = now + (ms > 0 ? ms : 1);
 	if (c->due < c->q.deadline)

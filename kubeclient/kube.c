@@ -27,9 +27,7 @@ answer_object(const struct api_request *q, unsigned code, const char *text, cons
 	cleanup_close int memfd = body && len > 0 ? util_sealed_memfd("answer", body, len) : -1;
 
 	snprintf(r.text, sizeof(r.text), "%s", text);
-	if (code < 100 || code > 599) {
-		r.code = 502; /* no worker would read on after the like */
-	} else if (code == 200 && !q->only_status && memfd < 0) {
+	if (code == 200 && !q->only_status && memfd < 0) {
 		r.code = 502;
 		snprintf(r.text, sizeof(r.text), "the API server's answer is empty");
 	}

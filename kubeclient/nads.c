@@ -140,18 +140,26 @@ watch(struct nad *n)
 	link_watch(&r, &n->watch);
 }
 
+/* Of those that are kept, the one that was not asked for the longest. */
+static struct nad *
+oldest_kept(void)
+{
+	struct nad *oldest = NULL;
+
+	for (unsigned i = 0; i < most; i++)
+		if (nads[i].memfd >= 0 && (!oldest || nads[i].used < oldest->used))
+			oldest = &nads[i];
+	return oldest;
+}
+
 static void
 keep(struct nad *n, const char *body, size_t len)
 {
+	struct nad *o;
+
 	forget(n);
-	for (struct nad *o = nads; bytes + len > NADS_BYTES && o; ) {
-		o = NULL;
-		for (unsigned i = 0; i < most; i++)
-			if (nads[i].memfd >= 0 && (!o || nads[i].used < o->used))
-				o = &nads[i];
-		if (o)
-			forget(o);
-	}
+	while (bytes + len > NADS_BYTES && (o = oldest_kept()) != NULL)
+		forget(o);
 	n->memfd = util_sealed_memfd("nad", body, len);
 	if (n->memfd < 0)
 		return;

@@ -11,10 +11,9 @@
 #include "kubeclient/answer.h"
 #include "kubeclient/api.h"
 #include "kubeclient/csr.h"
-#include "kubeclient/identity.h"
-#include "kubeclient/link.h"
 #include "kubeclient/nads.h"
 #include "netpriv/util.h"
+#include "tests/unit/fakelink.h"
 
 #define SENT 64
 
@@ -86,19 +85,6 @@ const char *
 link_why(void)
 {
 	return down ? "connection refused" : "";
-}
-
-unsigned
-link_dice(void)
-{
-	return 128;
-}
-
-int
-identity_set(const char *cert, size_t cert_len, const char *key, size_t key_len, char *why, size_t size)
-{
-	(void)cert, (void)cert_len, (void)key, (void)key_len, (void)why, (void)size;
-	return -EINVAL;
 }
 
 bool

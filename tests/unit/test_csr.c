@@ -9,9 +9,8 @@
 
 #include "kubeclient/api.h"
 #include "kubeclient/csr.h"
-#include "kubeclient/identity.h"
-#include "kubeclient/link.h"
 #include "netpriv/util.h"
+#include "tests/unit/fakelink.h"
 
 static struct api_request sent[8];
 static unsigned n_sent;
@@ -26,19 +25,6 @@ api_start(const struct api_request *q)
 	free(sent[n_sent].body);
 	sent[n_sent++].body = NULL;
 	return 0;
-}
-
-unsigned
-link_dice(void)
-{
-	return 128;
-}
-
-int
-identity_set(const char *cert, size_t cert_len, const char *key, size_t key_len, char *why, size_t size)
-{
-	(void)cert, (void)cert_len, (void)key, (void)key_len, (void)why, (void)size;
-	return -EINVAL;
 }
 
 bool
