@@ -34,7 +34,7 @@ static struct sock_fprog worker_filter;
 static struct child children[WORKERS];
 static struct wire spare = { .fd = -1 }; /* to the worker that waits */
 static pid_t spare_pid;
-static struct wire control, netpriv, kube;
+static struct wire control, netpriv, kube, devices;
 
 static void
 on_child(int sig)
@@ -102,22 +102,17 @@ set_blocking(int fd)
 		log_fatal("F_SETFL: %s", strerror(errno));
 }
 
-/* One end of a new channel to kube, bound there to the offer's pod. -errno on failure. */
+/* One end of a new channel to a role, which hears from us to whom it belongs. -errno on failure. */
 static int
-bind_kube(const struct msg_offer *offer)
+bind_channel(struct wire *role, enum msg_type type, const void *bind)
 {
-	struct msg_kube_bind bind = { 0 };
-	int pair[2], err;
+	int pair[2], err = util_seqpair(pair, true);
 
-	memcpy(bind.pod_ns, offer->target.pod_ns, sizeof(bind.pod_ns));
-	memcpy(bind.pod_name, offer->target.pod_name, sizeof(bind.pod_name));
-	memcpy(bind.pod_uid, offer->target.pod_uid, sizeof(bind.pod_uid));
-	err = util_seqpair(pair, true);
 	if (err)
 		return err;
 	/* A worker that does not read its answers gets few of them: each carries a memfd. */
 	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &(int){ 16384 }, sizeof(int));
-	err = wire_send(&kube, MSG_KUBE_BIND, 0, &bind, &pair[1], 1);
+	err = wire_send(role, type, 0, bind, &pair[1], 1);
 	close(pair[1]);
 	if (err) {
 		close(pair[0]);
@@ -150,36 +145,61 @@ fork_spare(void)
 	}
 }
 
+/* The channels beside the attachment's own that this command may need, into fds (two places): how many, or -errno. flags: OFFER_KUBE,
+ * OFFER_DEVICES. */
+static int
+bind_roles(const struct msg_offer *offer, uint32_t *flags, int fds[2])
+{
+	const struct wire_target *t = &offer->target;
+	bool journal_only = (offer->verb == CNI_DEL || offer->verb == CNI_CHECK) && !(offer->flags & OFFER_PLUG);
+	struct msg_devices_bind bind = { 0 };
+	int n = 0;
+
+	memcpy(bind.container_id, t->container_id, sizeof(bind.container_id));
+	memcpy(bind.pod.pod_ns, t->pod_ns, sizeof(bind.pod.pod_ns));
+	memcpy(bind.pod.pod_name, t->pod_name, sizeof(bind.pod.pod_name));
+	memcpy(bind.pod.pod_uid, t->pod_uid, sizeof(bind.pod.pod_uid));
+	if (!journal_only) {
+		fds[n] = bind_channel(&kube, MSG_KUBE_BIND, &bind.pod);
+		if (fds[n] < 0)
+			return fds[n];
+		*flags |= OFFER_KUBE;
+		n++;
+	}
+	if (devices.fd >= 0 && (offer->verb == CNI_ADD || offer->verb == CNI_DEL)) {
+		fds[n] = bind_channel(&devices, MSG_DEVICES_BIND, &bind);
+		if (fds[n] < 0)
+			return fds[n];
+		*flags |= OFFER_DEVICES;
+		n++;
+	}
+	return n;
+}
+
 /* Serves one OFFER. Whatever fails here closes the attachment's channel: netpriv takes that as the end of the command. */
 static void
 serve_offer(struct wire_msg *m)
 {
-	const struct msg_offer *offer = &m->body.offer;
+	struct msg_offer *offer = &m->body.offer;
 	struct child *c = find_child(0);
-	cleanup_close int kube_end = -1;
-	int err;
+	int err, n;
 
 	if (!c) {
 		log_error("container \"%s\": refused, %d workers are running",
 			  offer->target.container_id, WORKERS);
 		return;
 	}
-	/* DEL and CHECK live on the journal. */
-	if (offer->verb != CNI_DEL && offer->verb != CNI_CHECK) {
-		kube_end = bind_kube(offer);
-		if (kube_end < 0) {
-			log_error("container \"%s\": no channel to kube: %s",
-				  offer->target.container_id, strerror(-kube_end));
-			return;
-		}
+	n = bind_roles(offer, &offer->flags, &m->fds[2]);
+	if (n < 0) {
+		log_error("container \"%s\": no channel for its worker: %s", offer->target.container_id, strerror(-n));
+		return;
 	}
 	set_blocking(m->fds[0]);
 	if (!spare_pid)
 		fork_spare();
 	if (!spare_pid)
 		return;
-	err = wire_send(&spare, MSG_TASK, 0, offer, (int[]){ m->fds[0], m->fds[1], kube_end },
-			kube_end < 0 ? 2 : 3);
+	err = wire_send(&spare, MSG_TASK, 0, offer, m->fds, 2 + (unsigned)n);
 	if (err)
 		log_error("container \"%s\": worker %d: %s", offer->target.container_id,
 			  (int)spare_pid, strerror(-err));
@@ -249,13 +269,16 @@ main(void)
 {
 	static const sigset_t none;
 
-	sandbox_close_fds(FD_BROKER_KUBE + 1);
+	sandbox_close_fds(FD_BROKER_DEVICES + 1);
 	log_init("broker", LOG_INFO);
 	conf = conf_map(FD_CONF);
 	log_init("broker", (enum log_level)conf->log_level);
 	control = WIRE_INIT(FD_CONTROL, ROLE_BROKER, ROLE_SUPERVISOR);
 	netpriv = WIRE_INIT(FD_BROKER_NETPRIV, ROLE_BROKER, ROLE_NETPRIV);
 	kube = WIRE_INIT(FD_BROKER_KUBE, ROLE_BROKER, ROLE_KUBE);
+	devices = WIRE_INIT(FD_BROKER_DEVICES, ROLE_BROKER, ROLE_DEVICES);
+	if (!conf->pod_resources[0]) /* nobody is at the other end */
+		wire_close(&devices);
 	set_up();
 	fork_spare();
 	for (;;) {

@@ -95,7 +95,7 @@ worker_run(const struct conf *conf, const struct sock_fprog *filter, pid_t broke
 	err = util_map_memfd(m.fds[1], WIRE_STDIN_MAX, &config, &len);
 	if (err)
 		log_fatal("cannot map the network configuration: %s", strerror(-err));
-	priv_init(m.fds[0], m.fds[2]);
+	priv_init(m.fds[0], m.body.task.flags & OFFER_KUBE ? m.fds[2] : -1);
 	verbs_run(conf, &m.body.task, config ? config : "", len);
 	_exit(0);
 }

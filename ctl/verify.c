@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include "ctl/proc.h"
+#include "netpriv/channels.h"
 #include "netpriv/facts.h"
 #include "netpriv/log.h"
 #include "netpriv/util.h"
@@ -415,7 +416,9 @@ verify_run(const char *door, bool json)
 		const struct facts_role down = {0}, *f = &down;
 		enum role role = expected[i].role;
 
-		if (service.conf.store[0] ? role == ROLE_KUBE || role == ROLE_DIAL : role == ROLE_STORE)
+		const char *program = channels_program(&service.conf, expected[i].fills - ROLE_NETPRIV);
+
+		if (!program || strcmp(program, role_name(role)) != 0)
 			continue;
 		for (size_t n = 0; n < FACTS_ROLES; n++)
 			if (service.facts.role[n].ready.role == expected[i].fills)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "netpriv/confdir.h"
 #include "netpriv/log.h"
 #include "netpriv/netns.h"
 #include "netpriv/owed.h"
@@ -50,6 +51,7 @@ attach_internal(enum cmd_origin origin, const struct journal_entry *e)
 		return NULL;
 	c->verb = CNI_DEL;
 	c->target = e->head.target;
+	memcpy(c->main, e->head.main, sizeof(c->main));
 	if (!e->stale && e->head.target.netns[0])
 		c->netns = netns_reopen(e->head.target.netns, e->head.cookie);
 	if (c->netns < 0)
@@ -57,6 +59,19 @@ attach_internal(enum cmd_origin origin, const struct journal_entry *e)
 	c->phase = CMD_QUEUED;
 	c->deadline = INT64_MAX;
 	return c;
+}
+
+void
+attach_child(struct cmd *parent, const struct journal_entry *e)
+{
+	struct cmd *c = attach_internal(CMD_SWEEP, e);
+
+	if (c) {
+		c->parent = parent;
+		parent->sweeping++;
+	} else {
+		parent->failed++;
+	}
 }
 
 bool
@@ -87,7 +102,7 @@ answer(struct cmd *c)
 		ok = wire_send(&c->shim, MSG_RESULT, 0, &c->result, &c->result_fd,
 			       c->result_fd >= 0) == 0;
 	else
-		ok = c->origin != CMD_SHIM;
+		ok = c->origin > CMD_PLUG;
 	wire_close(&c->shim);
 	return ok;
 }
@@ -124,6 +139,9 @@ forget(struct cmd *c)
 	if (err < 0)
 		log_error("journal entry %s: %s", c->target.container_id, strerror(-err));
 	owed_remove(&c->target);
+	/* Read only until here: the pod is gone, and nothing is left of it. */
+	if (c->verb == CNI_DEL && !c->main[0])
+		confdir_forget(attach.conf, c->target.container_id);
 }
 
 /* However a command ends: what it began and did not undo is owed. */
@@ -162,7 +180,7 @@ finish(struct cmd *c)
 	c->phase = CMD_FREE;
 	if (gc) {
 		gc->failed += c->result.code != 0;
-		if (--gc->sweeping == 0)
+		if (--gc->sweeping == 0 && gc->verb == CNI_GC)
 			attach_swept(gc);
 	}
 }
@@ -217,6 +235,8 @@ offer(struct cmd *c, uint32_t verb)
 		m.flags |= OFFER_INTERNAL;
 	if (is_aliased(c->target.netns))
 		m.flags |= OFFER_ALIAS;
+	if (c->origin == CMD_PLUG)
+		m.flags |= OFFER_PLUG;
 	c->offered = m.flags;
 	c->worker = WIRE_INIT(pair[0], ROLE_NETPRIV, ROLE_WORKER);
 	c->state = WS_OPEN;
@@ -242,6 +262,8 @@ may_start(const struct cmd *c)
 	bool container = c->target.container_id[0] != '\0';
 	unsigned running = 0, internal = 0;
 
+	if (c->sweeping > 0) /* what was attached to the pod goes first */
+		return false;
 	for (const struct cmd *o = attach.cmds; o; o = o->next) {
 		if (o->phase != CMD_RUN && o->phase != CMD_UNDO && !(o->phase == CMD_QUEUED && container))
 			continue;
@@ -249,7 +271,7 @@ may_start(const struct cmd *c)
 			continue;
 		if (o->phase != CMD_QUEUED) {
 			running += container == (o->target.container_id[0] != '\0');
-			internal += o->origin != CMD_SHIM;
+			internal += o->origin > CMD_PLUG;
 		} else if (o->began >= c->began)
 			continue;
 		/* One command a container at a time, in order of arrival; and one a path, since exec binds over it. */
@@ -258,7 +280,7 @@ may_start(const struct cmd *c)
 			return false;
 	}
 	/* Undoing takes at most half the places (or one), so that it never keeps pods from starting. */
-	if (c->origin != CMD_SHIM && internal > 0 && internal >= attach.conf->attachments / 2)
+	if (c->origin > CMD_PLUG && internal > 0 && internal >= attach.conf->attachments / 2)
 		return false;
 	return running < (container ? attach.conf->attachments : MAX_NODE_COMMANDS);
 }
@@ -445,7 +467,7 @@ attach_stop(void)
 {
 	attach.stopping = true;
 	for (struct cmd *c = attach.cmds; c; c = c->next) {
-		if (c->phase == CMD_NEW || (c->phase == CMD_QUEUED && c->origin == CMD_SHIM))
+		if (c->phase == CMD_NEW || (c->phase == CMD_QUEUED && c->origin <= CMD_PLUG))
 			attach_refuse(c, CNI_ERR_TRY_AGAIN, "postern is stopping; try again later");
 		else if (c->phase == CMD_QUEUED)
 			c->phase = CMD_FREE; /* the journal, or the spool, remembers it */
@@ -471,5 +493,5 @@ attach_recover(void)
 	if (empty_config < 0)
 		log_fatal("memfd: %s", strerror(-empty_config));
 	spool_replay();
-	journal_each(recover_entry, NULL);
+	journal_each(NULL, recover_entry, NULL);
 }

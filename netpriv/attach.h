@@ -19,7 +19,7 @@ enum cmd_phase {
 	CMD_FREE,   /* to be taken off the list */
 };
 
-enum cmd_origin { CMD_SHIM, CMD_BOOT, CMD_SPOOL, CMD_SWEEP, CMD_RETRY };
+enum cmd_origin { CMD_SHIM, CMD_PLUG, CMD_BOOT, CMD_SPOOL, CMD_SWEEP, CMD_RETRY };
 
 struct cmd {
 	struct cmd *next;
@@ -36,6 +36,8 @@ struct cmd {
 	unsigned state;       /* WS_*: of the worker's channel */
 	uint32_t offered;     /* OFFER_* that the worker was told */
 	bool planned;         /* this command journalled its plan */
+	bool taken;           /* Multus knew this container: its file was handed to the worker */
+	char main[16];        /* CMD_PLUG: journal_head.main */
 	uint64_t exec;        /* serial of the delegate that is running, 0 = none */
 	uint64_t reply_to;    /* serial that the worker waits for */
 	bool settled;         /* the journal says all that is to be known of this command */
@@ -47,7 +49,7 @@ struct cmd {
 	size_t n_valid;
 	uint64_t began;       /* CLOCK_BOOTTIME, ns: younger journal entries are none of GC's business */
 	unsigned sweeping, failed; /* DELs begun for it that still run; that failed */
-	struct cmd *parent;   /* CMD_SWEEP: the GC */
+	struct cmd *parent;   /* CMD_SWEEP: the GC, or the DEL of the pod */
 	char spool[256];      /* CMD_SPOOL: file name */
 };
 
@@ -66,6 +68,9 @@ struct cmd *attach_new(enum cmd_origin origin, int shim_fd);
 /* A DEL that nobody asked for just now, of what the journal says; in its network namespace while that is still there. NULL when
  * out of memory. */
 struct cmd *attach_internal(enum cmd_origin origin, const struct journal_entry *e);
+
+/* The same, begun for a GC, or for the DEL of a pod to which it was attached: that one waits for its end. */
+void attach_child(struct cmd *parent, const struct journal_entry *e);
 
 /* Gives as many waiting commands their turn as there is room for; drops the finished ones. */
 void attach_schedule(void);

@@ -65,7 +65,7 @@ check_silent(const char *path, char *why, size_t size)
 /* Bound under a name that no shim knows, and renamed when it listens: nobody is ever refused by a
  * half-made door. */
 static int
-bind_socket(struct channels_door *door, const char *socket_dir, char *why, size_t size)
+bind_socket(struct channels_door *door, const char *socket_dir, uid_t uid, char *why, size_t size)
 {
 	cleanup_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -78,7 +78,8 @@ bind_socket(struct channels_door *door, const char *socket_dir, char *why, size_
 		return explain(why, size, "socket in", socket_dir, -ENAMETOOLONG);
 	unlinkat(door->dir, SOCKET_NEW, 0);
 	if (bind(fd, (const struct sockaddr *)&a, sizeof(a)) < 0 ||
-	    fchmodat(door->dir, SOCKET_NEW, 0600, 0) < 0 || listen(fd, BACKLOG) < 0 ||
+	    fchmodat(door->dir, SOCKET_NEW, 0600, 0) < 0 ||
+	    fchownat(door->dir, SOCKET_NEW, uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0 || listen(fd, BACKLOG) < 0 ||
 	    fstatat(door->dir, SOCKET_NEW, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    renameat(door->dir, SOCKET_NEW, door->dir, SOCKET) < 0) {
 		int err = explain(why, size, "socket", a.sun_path, -errno);
@@ -93,18 +94,18 @@ bind_socket(struct channels_door *door, const char *socket_dir, char *why, size_
 }
 
 int
-channels_open_door(const struct conf *c, struct channels_door *door, char *why, size_t size)
+channels_open_door(const char *socket_dir, uid_t uid, struct channels_door *door, char *why, size_t size)
 {
-	cleanup_close int dir = trust_open(c->socket_dir, DIR_FLAGS, 0700, why, size);
+	cleanup_close int dir = trust_open(socket_dir, DIR_FLAGS, uid ? 0711 : 0700, why, size);
 	char path[CONF_PATH + sizeof("/" SOCKET)];
 	int err;
 
 	door->dir = door->socket = -1;
 	if (dir < 0)
 		return dir;
-	snprintf(path, sizeof(path), "%s/" SOCKET, c->socket_dir);
+	snprintf(path, sizeof(path), "%s/" SOCKET, socket_dir);
 	if (flock(dir, LOCK_EX | LOCK_NB) < 0) {
-		snprintf(why, size, "%s: another instance uses this directory", c->socket_dir);
+		snprintf(why, size, "%s: another instance uses this directory", socket_dir);
 		return -EADDRINUSE;
 	}
 	err = check_name(dir, path, why, size);
@@ -113,7 +114,7 @@ channels_open_door(const struct conf *c, struct channels_door *door, char *why, 
 	if (err < 0)
 		return err;
 	door->dir = util_take_fd(&dir);
-	err = bind_socket(door, c->socket_dir, why, size);
+	err = bind_socket(door, socket_dir, uid, why, size);
 	if (err < 0)
 		close(util_take_fd(&door->dir));
 	return err;
@@ -261,8 +262,8 @@ channels_close(struct channels_pairs *p)
 }
 
 unsigned
-channels_place(enum role role, const struct channels_door *door, const struct channels_held *held,
-	       const struct channels_pairs *p, struct spawn_fd fds[SPAWN_FDS])
+channels_place(enum role role, const struct channels_door *door, const struct channels_door *plug,
+	       const struct channels_held *held, const struct channels_pairs *p, struct spawn_fd fds[SPAWN_FDS])
 {
 	unsigned n = 0;
 
@@ -275,6 +276,8 @@ channels_place(enum role role, const struct channels_door *door, const struct ch
 		fds[n++] = (struct spawn_fd){p->netpriv_exec[0], FD_NETPRIV_EXEC};
 		fds[n++] = (struct spawn_fd){held->state, FD_NETPRIV_STATE};
 		fds[n++] = (struct spawn_fd){held->spool, FD_NETPRIV_SPOOL};
+		if (plug->socket >= 0)
+			fds[n++] = (struct spawn_fd){plug->socket, FD_NETPRIV_PLUG};
 		break;
 	case ROLE_EXEC:
 		fds[n++] = (struct spawn_fd){p->netpriv_exec[1], FD_EXEC_NETPRIV};
@@ -283,6 +286,7 @@ channels_place(enum role role, const struct channels_door *door, const struct ch
 	case ROLE_BROKER:
 		fds[n++] = (struct spawn_fd){p->netpriv_broker[1], FD_BROKER_NETPRIV};
 		fds[n++] = (struct spawn_fd){p->broker_kube[0], FD_BROKER_KUBE};
+		fds[n++] = (struct spawn_fd){p->broker_devices[0], FD_BROKER_DEVICES};
 		break;
 	case ROLE_KUBE:
 		fds[n++] = (struct spawn_fd){p->broker_kube[1], FD_KUBE_BROKER};
@@ -295,6 +299,9 @@ channels_place(enum role role, const struct channels_door *door, const struct ch
 		break;
 	case ROLE_DIAL:
 		fds[n++] = (struct spawn_fd){p->kube_dial[1], FD_DIAL_KUBE};
+		break;
+	case ROLE_DEVICES:
+		fds[n++] = (struct spawn_fd){p->broker_devices[1], FD_DEVICES_BROKER};
 		break;
 	default:
 		break;

@@ -31,7 +31,7 @@ struct channels_held {
 /* One set's socketpairs: [i][0] is the supervisor's or the first named role's end. */
 struct channels_pairs {
 	int control[FACTS_ROLES][2];
-	int netpriv_broker[2], netpriv_exec[2], broker_kube[2], kube_dial[2];
+	int netpriv_broker[2], netpriv_exec[2], broker_kube[2], kube_dial[2], broker_devices[2];
 };
 
 /* The roles of the set, in the order of struct facts. */
@@ -45,14 +45,16 @@ channels_role(unsigned i)
 static inline const char *
 channels_program(const struct conf *c, unsigned i)
 {
-	if (c->store[0] && channels_role(i) == ROLE_DIAL)
+	enum role role = channels_role(i);
+
+	if ((role == ROLE_DIAL && c->store[0]) || (role == ROLE_DEVICES && !c->pod_resources[0]) ||
+	    (role == ROLE_AUTOCONF && !c->autoconf_dir[0]) || (role == ROLE_METRICS && !c->metrics_socket[0] && !c->metrics_ip[0]))
 		return NULL;
-	return role_name(c->store[0] && channels_role(i) == ROLE_KUBE ? ROLE_STORE : channels_role(i));
+	return role_name(role == ROLE_KUBE && c->store[0] ? ROLE_STORE : role);
 }
 
-/* Makes and locks socketDir, refuses when another instance has it, replaces a stale socket,
- * listens. */
-int channels_open_door(const struct conf *c, struct channels_door *door, char *why, size_t size);
+/* Makes and locks the directory, refuses when another instance has it, replaces a stale socket, listens: for uid alone. */
+int channels_open_door(const char *path, uid_t uid, struct channels_door *door, char *why, size_t size);
 /* Stops listening and unlinks the socket's file if it is still ours. */
 void channels_shut(struct channels_door *door);
 
@@ -64,7 +66,7 @@ int channels_make(struct channels_pairs *p, char *why, size_t size);
 void channels_close(struct channels_pairs *p);
 
 /* Which descriptor a role gets at which number; how many. */
-unsigned channels_place(enum role role, const struct channels_door *door,
+unsigned channels_place(enum role role, const struct channels_door *door, const struct channels_door *plug,
 			const struct channels_held *held, const struct channels_pairs *p,
 			struct spawn_fd fds[SPAWN_FDS]);
 

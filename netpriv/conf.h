@@ -13,6 +13,7 @@
 #define CONF_NAMESPACES 16
 #define CONF_PLUGINS 64
 #define CONF_WARNINGS 16
+#define CONF_DELEGATES 16384
 
 enum conf_sandbox { CONF_ENFORCE = 0, CONF_TRAP, CONF_LOG };
 
@@ -55,6 +56,40 @@ struct conf {
 	uint32_t nads;       /* NADs kept in memory while they do not change, 0..256 */
 	uint32_t nad_age_ms; /* for how long a silent watch is believed */
 	uint32_t api_ms;     /* one request to the API server, tries and all */
+	char node_delegates[CONF_DELEGATES]; /* "delegates": the JSON array, when there is no clusterNetwork; "" = none */
+	char ready_file[CONF_PATH]; /* readinessindicatorfile: no ADD before it is there; "" = none */
+	char aux_chain[64];         /* auxiliaryCNIChainName, "" = none */
+	char cni_version[16];       /* of the generated configuration, and, with force_version, of the cluster network; "" = none */
+	uint32_t force_version;
+	uint32_t no_check;          /* 1: CHECK succeeds unseen */
+	char multus_dir[CONF_PATH]; /* Multus' cniDir: what it knew of the pods that it attached; "" = not asked */
+
+	/* Devices. "" for pod_resources: no device is ever given out. */
+	char pod_resources[CONF_PATH]; /* the kubelet's socket */
+	char checkpoint[CONF_PATH];    /* its file, where that socket is not there */
+	char devinfo[CONF_PATH];       /* dp/ and cni/ beneath */
+	uint32_t allow_device_id;      /* 1: a pod may name its own device */
+
+	/* Hot-plug door, "" = none: plug_dir/postern.sock belongs to plug_uid. */
+	char plug_dir[CONF_PATH];
+	uint32_t plug_uid;
+
+	/* The runtime's configuration file, written by autoconf when autoconf_dir is not "". */
+	char autoconf_dir[CONF_PATH]; /* multusAutoconfigDir: where the primary configuration is */
+	char autoconf_out[CONF_PATH]; /* cniConfigDir: where ours goes */
+	char autoconf_file[64];       /* its name */
+	char autoconf_primary[256];   /* multusMasterCNI, "" = the first file of the directory */
+	char autoconf_base[4096];     /* the keys that are known beforehand: a JSON object */
+	uint32_t autoconf_name;       /* overrideNetworkName: the primary's name */
+	uint32_t autoconf_replace;    /* Multus' own file is set aside */
+
+	/* Where metrics are to be had: a unix socket, or an address and port of the loopback interface; both "" = nowhere. */
+	char metrics_socket[CONF_PATH];
+	char metrics_ip[48];
+	uint32_t metrics_port;
+	uint32_t metrics_uid, metrics_gid;
+
+	char log_file[CONF_PATH]; /* "" = stderr */
 	uint32_t unknown_pods;      /* 1: a pod that the store does not know gets the cluster network alone */
 
 	uint32_t log_level; /* enum log_level */
@@ -81,7 +116,7 @@ struct conf {
 
 /* Fills in the documented defaults (bin_dir /opt/cni/bin, conf_dir /etc/cni/multus/net.d, cni_dir
  * /var/lib/cni/postern, socket_dir /run/postern, multus_namespace kube-system, system_namespaces {kube-system},
- * global_namespaces {default}, uids 64870/64871/64872, attachments 16, waiting 512, wait_ms 60000,
+ * global_namespaces {default}, uids 64870/64871/64872/64873, attachments 16, waiting 512, wait_ms 60000,
  * command_ms 120000, delegate_ms 60000, stop_ms 10000, log_level info). */
 void conf_defaults(struct conf *c);
 

@@ -158,6 +158,13 @@ confdir_get(const struct conf *c, const struct msg_conf_get *want, struct msg_co
 	int err = -ENOENT, fd;
 
 	memset(reply, 0, sizeof(*reply));
+	if (want->net == CONF_NET_READY) {
+		struct stat st;
+
+		reply->error = stat(c->ready_file, &st) < 0 ? -errno : 0;
+		snprintf(reply->text, sizeof(reply->text), "%s", c->ready_file);
+		return -1;
+	}
 	if (path)
 		err = dirfd = open_place(path, file);
 	if (dirfd >= 0 && sub) {
@@ -181,4 +188,50 @@ confdir_get(const struct conf *c, const struct msg_conf_get *want, struct msg_co
 		 sub ? "/" : "", want->sub, reply->name[0] && !file[0] ? "/" : "",
 		 file[0] ? "" : reply->name, strerror(-err));
 	return -1;
+}
+
+int
+confdir_cache(const struct conf *c, const char *container, const struct msg_cache_get *want, struct msg_conf *reply)
+{
+	cleanup_close int dirfd = c->multus_dir[0] ? open(c->multus_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	char name[512];
+	int fd = dirfd < 0 ? -ENOENT : 0;
+
+	memset(reply, 0, sizeof(*reply));
+	if (want->net[0])
+		snprintf(name, sizeof(name), "results/%s-%s-%s", want->net, container, want->ifname);
+	else
+		snprintf(name, sizeof(name), "%s", container);
+	if (fd == 0)
+		fd = copy_file(dirfd, name);
+	if (fd >= 0)
+		return fd;
+	reply->error = fd;
+	snprintf(reply->text, sizeof(reply->text), "%s/%s: %s", c->multus_dir, name, strerror(-fd));
+	return -1;
+}
+
+void
+confdir_forget(const struct conf *c, const char *container)
+{
+	cleanup_close int dirfd = c->multus_dir[0] ? open(c->multus_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	struct dirent *de;
+	char part[WIRE_ID + 3];
+	int fd;
+	DIR *d;
+
+	if (dirfd < 0 || unlinkat(dirfd, container, 0) < 0)
+		return;
+	fd = openat(dirfd, "results", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	snprintf(part, sizeof(part), "-%s-", container);
+	while (d && (de = readdir(d)) != NULL) {
+		const char *at = strstr(de->d_name, part);
+
+		/* "<network>-<container>-<interface>" */
+		if (at && check_ifname(at + strlen(part)))
+			unlinkat(fd, de->d_name, 0);
+	}
+	if (d)
+		closedir(d);
 }

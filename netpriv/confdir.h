@@ -13,4 +13,10 @@ unsigned confdir_open_places(const struct conf *c, int *fds, unsigned max);
 /* Answers a CONF_GET: reply is filled in; a sealed memfd (the caller's) or -1. */
 int confdir_get(const struct conf *c, const struct msg_conf_get *want, struct msg_conf *reply);
 
+/* Answers a CACHE_GET about container: like confdir_get(). */
+int confdir_cache(const struct conf *c, const char *container, const struct msg_cache_get *want, struct msg_conf *reply);
+
+/* Removes what Multus kept of a container that is gone now. */
+void confdir_forget(const struct conf *c, const char *container);
+
 #endif

@@ -23,23 +23,6 @@ served_verb(const struct cmd *c)
 	return c->phase == CMD_UNDO ? CNI_DEL : c->verb;
 }
 
-#define BIT(x) (1u << (x))
-static const struct {
-	uint32_t verbs;
-	bool needs_netns;
-	bool needs_state; /* an entry that this command, or an earlier one, journalled */
-} allowed[MSG_COUNT] = {
-	[MSG_STATE_GET] = { BIT(CNI_ADD) | BIT(CNI_DEL) | BIT(CNI_CHECK), false, false },
-	[MSG_STATE_PLAN] = { BIT(CNI_ADD), true, false },
-	[MSG_CONF_GET] = { BIT(CNI_ADD) | BIT(CNI_GC) | BIT(CNI_STATUS), false, false },
-	[MSG_LINK_GET] = { BIT(CNI_ADD) | BIT(CNI_CHECK), true, false },
-	[MSG_DELEGATE_RUN] = { ~0u, false, false }, /* op_delegate_run() has more to ask */
-	[MSG_ROUTE_DEFAULT] = { BIT(CNI_ADD), true, true },
-	[MSG_GC_VALID] = { BIT(CNI_GC), false, false },
-	[MSG_GC_SWEEP] = { BIT(CNI_GC), false, false },
-	[MSG_VERDICT] = { ~0u, false, false },
-};
-
 static bool
 has_state(const struct cmd *c)
 {
@@ -57,12 +40,13 @@ answer(struct cmd *c, enum msg_type type, const void *body, int fd)
 
 /* Safe: gives back what was journalled for this very attachment. An entry that cannot be read must not look like none. */
 static void
-op_state_get(struct cmd *c)
+op_state_get(struct cmd *c, struct wire_msg *m)
 {
 	struct msg_state s = { .kind = STATE_NONE };
 	struct journal_entry e;
 	int err = journal_load(&c->target, true, &e);
 
+	(void)m;
 	if (err < 0 && err != -ENOENT && err != -ENODATA) {
 		attach_lost(c, strerror(-err));
 		return;
@@ -72,12 +56,44 @@ op_state_get(struct cmd *c)
 	answer(c, MSG_STATE, &s, err == 0 ? e.blob : -1);
 }
 
-/* Safe: the place comes from the node's configuration, the file by number; symbolic links stay beneath the place. */
+/* Safe: entries of the container that the channel is bound to; GC sees all, read-only: which networks of the node have which attachments
+ * is its business. */
 static void
-op_conf_get(struct cmd *c, const struct msg_conf_get *m)
+op_state_next(struct cmd *c, struct wire_msg *m)
+{
+	const struct msg_state_next *after = &m->body.state_next;
+	struct msg_state s = { .kind = STATE_NONE };
+	struct journal_entry e;
+	int err = journal_next(c->target.container_id, after->container_id, after->ifname, &e);
+
+	if (err == 0)
+		s.kind = e.owed ? STATE_IS_PLAN : e.kind;
+	answer(c, MSG_STATE, &s, err == 0 ? e.blob : -1);
+}
+
+/* Safe: files of Multus' about the container that the channel is bound to, beneath the one directory; the name is made here of checked
+ * parts. Not where the journal knows the container. */
+static void
+op_cache_get(struct cmd *c, struct wire_msg *m)
 {
 	struct msg_conf r;
-	int fd = confdir_get(attach.conf, m, &r);
+	int fd;
+
+	if (c->offered & OFFER_STATE) {
+		attach_lost(c, "its worker asked for what this command may not do");
+		return;
+	}
+	fd = confdir_cache(attach.conf, c->target.container_id, &m->body.cache_get, &r);
+	c->taken = c->taken || (fd >= 0 && !m->body.cache_get.net[0]);
+	answer(c, MSG_CONF, &r, fd);
+}
+
+/* Safe: the place comes from the node's configuration, the file by number; symbolic links stay beneath the place. */
+static void
+op_conf_get(struct cmd *c, struct wire_msg *m)
+{
+	struct msg_conf r;
+	int fd = confdir_get(attach.conf, &m->body.conf_get, &r);
 
 	answer(c, MSG_CONF, &r, fd);
 }
@@ -104,26 +120,32 @@ look_for_links(struct cmd *c, const struct msg_link_get *m, struct msg_link *r)
 
 /* Safe: reads names of the pod's own links. */
 static void
-op_link_get(struct cmd *c, const struct msg_link_get *m)
+op_link_get(struct cmd *c, struct wire_msg *m)
 {
 	struct msg_link r = { 0 };
 
-	if (look_for_links(c, m, &r))
+	if (look_for_links(c, &m->body.link_get, &r))
 		answer(c, MSG_LINK, &r, -1);
 }
 
-/* Safe: the bytes go into a file named after this attachment, and come back only to a worker of the same attachment; their size is
- * bounded by the wire; an existing entry is never replaced. */
+/* Safe: the bytes go into a file named after this attachment, and come back only to a worker of the same attachment (and to GC); their
+ * size is bounded by the wire; an existing entry is never replaced. DEL journals what it takes over from Multus, before it undoes it. */
 static void
-op_state_plan(struct cmd *c, const struct msg_state_plan *m, int blob)
+op_state_plan(struct cmd *c, struct wire_msg *m)
 {
 	struct journal_head head = { .target = c->target, .cookie = c->cookie };
 	struct msg_link r = { 0 };
+	bool add = served_verb(c) == CNI_ADD;
 
-	if (!look_for_links(c, m, &r))
+	if (add ? c->netns < 0 : !c->taken) {
+		attach_lost(c, "its worker asked for what this command may not do");
+		return;
+	}
+	memcpy(head.main, c->main, sizeof(head.main));
+	if (add && !look_for_links(c, &m->body.state_plan, &r))
 		return;
 	if (r.error == 0 && r.there == 0)
-		r.error = journal_plan(&head, blob);
+		r.error = journal_plan(&head, m->fds[0]);
 	if (r.error == 0 && r.there == 0) {
 		c->planned = true;
 		c->state = WS_PLANNED;
@@ -134,13 +156,13 @@ op_state_plan(struct cmd *c, const struct msg_state_plan *m, int blob)
 /* Safe: changes default routes inside the pinned namespace of this pod only, which is never the host's; the message to the kernel is
  * built here from a checked unicast address and a checked name, and marked as ours. */
 static void
-op_route_default(struct cmd *c, const struct msg_route_default *m)
+op_route_default(struct cmd *c, struct wire_msg *m)
 {
 	struct msg_reply r = { 0 };
 
 	if (!attach_netlink(c))
 		return;
-	r.error = route_default(c->nl, m, r.text, sizeof(r.text));
+	r.error = route_default(c->nl, &m->body.route_default, r.text, sizeof(r.text));
 	answer(c, MSG_REPLY, &r, -1);
 }
 
@@ -153,7 +175,7 @@ may_run(const struct cmd *c, uint32_t verb)
 		return c->planned && (verb == CNI_ADD || verb == CNI_DEL);
 	case CNI_DEL:
 	case CNI_CHECK:
-		return verb == served_verb(c) && has_state(c);
+		return verb == served_verb(c) && (has_state(c) || (c->taken && verb == CNI_CHECK));
 	default:
 		return verb == c->verb;
 	}
@@ -163,11 +185,12 @@ may_run(const struct cmd *c, uint32_t verb)
  * exec builds from facts which the shim sent and this process checked. The worker chooses the plugin among the allowed ones, its
  * configuration (which is what that plugin can do: see SECURITY.md, the residual), an interface name, and two lists of addresses. */
 static void
-op_delegate_run(struct cmd *c, const struct msg_delegate_run *m, const int fds[3])
+op_delegate_run(struct cmd *c, struct wire_msg *msg)
 {
+	const struct msg_delegate_run *m = &msg->body.delegate_run;
 	struct msg_exec_run run = { .run = *m, .target = c->target };
 	struct msg_delegate_done failed = { .how = DONE_FAILED, .status = EPERM };
-	int pass[WIRE_MAX_FDS] = { fds[0], fds[1], fds[2], c->netns };
+	int pass[WIRE_MAX_FDS] = { msg->fds[0], msg->fds[1], msg->fds[2], c->netns };
 	int64_t left = c->deadline - util_now_ms();
 	const char *sha256;
 	uint64_t caps;
@@ -192,41 +215,32 @@ op_delegate_run(struct cmd *c, const struct msg_delegate_run *m, const int fds[3
 	c->state = WS_BUSY;
 }
 
+/* Safe: ends this command, whose channel takes nothing any more. */
 static void
-dispatch(struct cmd *c, struct wire_msg *m)
+op_verdict(struct cmd *c, struct wire_msg *m)
 {
-	switch ((enum msg_type)m->head.type) {
-	case MSG_STATE_GET:
-		op_state_get(c);
-		break;
-	case MSG_STATE_PLAN:
-		op_state_plan(c, &m->body.state_plan, m->fds[0]);
-		break;
-	case MSG_CONF_GET:
-		op_conf_get(c, &m->body.conf_get);
-		break;
-	case MSG_LINK_GET:
-		op_link_get(c, &m->body.link_get);
-		break;
-	case MSG_DELEGATE_RUN:
-		op_delegate_run(c, &m->body.delegate_run, m->fds);
-		break;
-	case MSG_ROUTE_DEFAULT:
-		op_route_default(c, &m->body.route_default);
-		break;
-	case MSG_GC_VALID:
-		sweep_valid(c, &m->body.gc_valid);
-		break;
-	case MSG_GC_SWEEP:
-		sweep_begin(c);
-		break;
-	case MSG_VERDICT:
-		attach_verdict(c, &m->body.verdict, util_take_fd(&m->fds[0]), m->fds[1]);
-		break;
-	default:
-		attach_lost(c, "its worker sent what no worker may");
-	}
+	attach_verdict(c, &m->body.verdict, util_take_fd(&m->fds[0]), m->fds[1]);
 }
+
+#define BIT(x) (1u << (x))
+static const struct {
+	uint32_t verbs;
+	bool needs_netns;
+	bool needs_state; /* an entry that this command, or an earlier one, journalled */
+	void (*op)(struct cmd *c, struct wire_msg *m);
+} allowed[MSG_COUNT] = {
+	[MSG_STATE_GET] = { BIT(CNI_ADD) | BIT(CNI_DEL) | BIT(CNI_CHECK), false, false, op_state_get },
+	[MSG_STATE_NEXT] = { BIT(CNI_CHECK) | BIT(CNI_GC), false, false, op_state_next },
+	[MSG_STATE_PLAN] = { BIT(CNI_ADD) | BIT(CNI_DEL), false, false, op_state_plan }, /* has more to ask */
+	[MSG_CACHE_GET] = { BIT(CNI_DEL) | BIT(CNI_CHECK), false, false, op_cache_get },
+	[MSG_CONF_GET] = { BIT(CNI_ADD) | BIT(CNI_GC) | BIT(CNI_STATUS), false, false, op_conf_get },
+	[MSG_LINK_GET] = { BIT(CNI_ADD) | BIT(CNI_CHECK), true, false, op_link_get },
+	[MSG_DELEGATE_RUN] = { ~0u, false, false, op_delegate_run }, /* has more to ask */
+	[MSG_ROUTE_DEFAULT] = { BIT(CNI_ADD), true, true, op_route_default },
+	[MSG_GC_VALID] = { BIT(CNI_GC), false, false, sweep_valid },
+	[MSG_GC_SWEEP] = { BIT(CNI_GC), false, false, sweep_begin },
+	[MSG_VERDICT] = { ~0u, false, false, op_verdict },
+};
 
 void
 dispatch_worker(struct cmd *c)
@@ -242,10 +256,10 @@ dispatch_worker(struct cmd *c)
 		return;
 	}
 	c->reply_to = m.head.serial;
-	if (!(allowed[m.head.type].verbs & BIT(served_verb(c))) ||
+	if (!allowed[m.head.type].op || !(allowed[m.head.type].verbs & BIT(served_verb(c))) ||
 	    (allowed[m.head.type].needs_netns && c->netns < 0) ||
 	    (allowed[m.head.type].needs_state && !has_state(c)))
 		attach_lost(c, "its worker asked for what this command may not do");
 	else
-		dispatch(c, &m);
+		allowed[m.head.type].op(c, &m);
 }

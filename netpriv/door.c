@@ -54,6 +54,16 @@ settle_netns(struct cmd *c, const struct journal_head *journalled)
 	return true;
 }
 
+/* What was attached to the pod while it ran goes with it. */
+static void
+del_plugged(const struct journal_entry *e, void *arg)
+{
+	struct cmd *c = arg;
+
+	if (strcmp(e->head.main, c->target.ifname) == 0)
+		attach_child(c, e);
+}
+
 static void
 queue_command(struct cmd *c)
 {
@@ -62,7 +72,7 @@ queue_command(struct cmd *c)
 	unsigned waiting = 0;
 
 	for (struct cmd *o = attach.cmds; o; o = o->next)
-		waiting += o->phase == CMD_QUEUED && o->origin == CMD_SHIM;
+		waiting += o->phase == CMD_QUEUED && o->origin <= CMD_PLUG;
 	if (attach.stopping || waiting >= attach.conf->waiting) {
 		attach_refuse(c, CNI_ERR_TRY_AGAIN, attach.stopping
 			      ? "postern is stopping; try again later"
@@ -78,7 +88,10 @@ queue_command(struct cmd *c)
 		if (c->netns >= 0)
 			memcpy(e.head.target.netns, c->target.netns, sizeof(c->target.netns));
 		c->target = e.head.target;
+		memcpy(c->main, e.head.main, sizeof(c->main));
 	}
+	if (journalled && c->verb == CNI_DEL && !e.head.main[0])
+		journal_each(c->target.container_id, del_plugged, c);
 	c->began = util_boot_ns();
 	c->phase = CMD_QUEUED;
 	/* A DEL gets its turn whatever it waits for: nothing may be forgotten for want of time. */
@@ -96,7 +109,7 @@ door_open(void)
 }
 
 void
-door_accept(int listener)
+door_accept(int listener, enum cmd_origin origin)
 {
 	cleanup_close int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct ucred peer = { .uid = (uid_t)-1 };
@@ -105,17 +118,56 @@ door_accept(int listener)
 
 	if (fd < 0)
 		return;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.uid != 0) {
-		log_warn("door: uid %u is not root: refused", peer.uid);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || (peer.uid != 0 && (origin != CMD_PLUG || peer.uid != attach.conf->plug_uid))) {
+		log_warn("door: uid %u may not come in here: refused", peer.uid);
 		return;
 	}
-	c = attach_new(CMD_SHIM, fd);
+	c = attach_new(origin, fd);
 	if (!c) {
 		log_error("door: out of memory");
 		return;
 	}
 	fd = -1;
 	c->deadline = util_now_ms() + ATTACH_MS;
+}
+
+struct search {
+	const struct msg_plug *m;
+	struct journal_entry found;
+};
+
+static void
+match_pod(const struct journal_entry *e, void *arg)
+{
+	const struct wire_target *t = &e->head.target;
+	struct search *s = arg;
+
+	if (e->live > s->found.live && !e->owed && !e->stale && !e->head.main[0] && strcmp(t->pod_ns, s->m->pod_ns) == 0 &&
+	    strcmp(t->pod_name, s->m->pod_name) == 0 && (!s->m->pod_uid[0] || strcmp(t->pod_uid, s->m->pod_uid) == 0))
+		s->found = *e;
+}
+
+/* Safe: a pod can be named, but the container, the namespace and its path are those of the pod's own journalled ADD. */
+static void
+queue_plug(struct cmd *c, const struct msg_plug *m)
+{
+	struct search s = { .m = m };
+	struct journal_entry e;
+
+	journal_each(NULL, match_pod, &s);
+	c->verb = m->verb;
+	c->target = s.found.head.target;
+	memcpy(c->main, c->target.ifname, sizeof(c->main));
+	memcpy(c->target.ifname, m->ifname, sizeof(c->target.ifname));
+	if (!s.found.live || (c->verb == CNI_DEL && (journal_load(&c->target, false, &e) < 0 || !e.head.main[0]))) {
+		attach_refuse(c, CNI_ERR_UNKNOWN_CONTAINER, s.found.live ? "pod %s/%s: nothing was attached to it at %s while it ran"
+			      : "pod %s/%s has no networks from here", m->pod_ns, m->pod_name, m->ifname);
+		return;
+	}
+	c->netns = netns_reopen(c->target.netns, s.found.head.cookie);
+	if (c->netns < 0)
+		c->netns = -1;
+	queue_command(c);
 }
 
 void
@@ -137,10 +189,18 @@ door_read(struct cmd *c)
 		attach_hangup(c);
 		return;
 	}
+	if ((m.head.type == MSG_PLUG) != (c->origin == CMD_PLUG)) {
+		attach_hangup(c);
+		return;
+	}
+	c->config = util_take_fd(&m.fds[0]);
+	if (m.head.type == MSG_PLUG) {
+		queue_plug(c, &m.body.plug);
+		return;
+	}
 	c->verb = m.body.attach.verb;
 	c->flags = m.body.attach.flags;
 	c->target = m.body.attach.target;
-	c->config = util_take_fd(&m.fds[0]);
 	c->netns = util_take_fd(&m.fds[1]);
 	queue_command(c);
 }

@@ -10,8 +10,8 @@
 /* Room for another connection that has not said yet what it wants? */
 bool door_open(void);
 
-/* Accepts one connection of the listening socket; root's only. */
-void door_accept(int listener);
+/* Accepts one connection of a listening socket: of root, or, at the hot-plug door, of the user that the configuration names. */
+void door_accept(int listener, enum cmd_origin origin);
 
 /* The shim of c sent something: its ATTACH, or what it may not. */
 void door_read(struct cmd *c);

@@ -11,7 +11,7 @@
 
 #define FACTS_MAGIC 0x50464354u /* "PFCT" */
 #define FACTS_NAME "postern-roles"
-#define FACTS_ROLES 5 /* netpriv, exec, broker, kube or the store, dial */
+#define FACTS_ROLES 8 /* netpriv, exec, broker, kube or the store, dial, devices, autoconf, metrics */
 
 struct facts_role {
 	int32_t pid;
@@ -25,7 +25,7 @@ struct facts {
 	uint32_t sandbox;  /* enum conf_sandbox in force */
 	uint32_t uids[3];  /* broker, kube, reader */
 	uint32_t zero;
-	struct facts_role role[FACTS_ROLES]; /* pid 0 while it is down; dial: not there beside the store */
+	struct facts_role role[FACTS_ROLES]; /* pid 0 while it is down, or not there in this configuration */
 	char config[CONF_PATH];              /* path of the configuration file */
 };
 

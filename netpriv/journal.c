@@ -192,10 +192,12 @@ parse_entry(const char *map, size_t len, bool blob, struct journal_entry *e)
 
 	if (err < 0)
 		return err;
-	if (r.kind != RECORD_HEAD || r.length != sizeof(e->head))
+	/* Before hot-plugging the head ended where "main" begins. */
+	if (r.kind != RECORD_HEAD || (r.length != sizeof(e->head) && r.length != offsetof(struct journal_head, main)))
 		return -EBADMSG;
-	memcpy(&e->head, body, sizeof(e->head));
-	if (!wire_check_target(&e->head.target, CNI_DEL) || !check_field(e->head.boot, JOURNAL_BOOT))
+	memcpy(&e->head, body, r.length);
+	if (!wire_check_target(&e->head.target, CNI_DEL) || !check_field(e->head.boot, JOURNAL_BOOT) ||
+	    !EMPTY_OR(e->head.main, check_ifname))
 		return -EBADMSG;
 	while ((err = next_record(map, len, &pos, &r, &body)) == 0) {
 		if (r.kind == RECORD_OWED) {
@@ -254,8 +256,16 @@ journal_load(const struct wire_target *t, bool blob, struct journal_entry *e)
 	return err;
 }
 
+static bool
+is_of(const char *name, const char *container)
+{
+	size_t len = strlen(container);
+
+	return strncmp(name, container, len) == 0 && name[len] == ':';
+}
+
 void
-journal_each(void (*fn)(const struct journal_entry *, void *), void *arg)
+journal_each(const char *container, void (*fn)(const struct journal_entry *, void *), void *arg)
 {
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -267,7 +277,7 @@ journal_each(void (*fn)(const struct journal_entry *, void *), void *arg)
 		struct journal_entry e;
 		int err;
 
-		if (de->d_name[0] == '.')
+		if (de->d_name[0] == '.' || (container && !is_of(de->d_name, container)))
 			continue;
 		err = load_name(de->d_name, false, &e);
 		if (err == 0) {
@@ -288,4 +298,28 @@ journal_each(void (*fn)(const struct journal_entry *, void *), void *arg)
 		}
 	}
 	closedir(d);
+}
+
+int
+journal_next(const char *container, const char *id, const char *ifname, struct journal_entry *e)
+{
+	char at[NAME_SIZE], next[NAME_SIZE];
+	struct dirent *de;
+
+	snprintf(at, sizeof(at), "%s%s%s", id, id[0] ? ":" : "", ifname);
+	do {
+		int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+		if (!d)
+			log_fatal("journal: %s", strerror(errno));
+		next[0] = '\0';
+		while ((de = readdir(d)) != NULL)
+			if (de->d_name[0] != '.' && strlen(de->d_name) < sizeof(next) && strcmp(de->d_name, at) > 0 &&
+			    (!next[0] || strcmp(de->d_name, next) < 0) && (!container[0] || is_of(de->d_name, container)))
+				memcpy(next, de->d_name, strlen(de->d_name) + 1);
+		closedir(d);
+		memcpy(at, next, sizeof(at));
+	} while (next[0] && load_name(next, true, e) < 0); /* one that cannot be read is passed over */
+	return next[0] ? 0 : -ENOENT;
 }

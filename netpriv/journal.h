@@ -19,6 +19,7 @@ struct journal_head {
 	uint64_t cookie; /* of the network namespace, 0 = none */
 	uint64_t time;   /* CLOCK_BOOTTIME, nanoseconds, at journal_plan() */
 	char boot[JOURNAL_BOOT]; /* boot id of that moment */
+	char main[16]; /* attached to a pod that ran: its first interface, with which it goes; "" else. Absent in old entries */
 };
 
 struct journal_entry {
@@ -52,7 +53,12 @@ int journal_load(const struct wire_target *t, bool blob, struct journal_entry *e
 /* Forgets it. 0 or -errno; one that is not there is fine. */
 int journal_remove(const struct wire_target *t);
 
-/* Calls fn for every entry that can be read. Torn ones are removed, damaged ones set aside under ".bad-<name>"; both are logged. */
-void journal_each(void (*fn)(const struct journal_entry *, void *), void *arg);
+/* Calls fn for every entry (of container; NULL = all) that can be read. Torn ones are removed, damaged ones set aside under
+ * ".bad-<name>"; both are logged. */
+void journal_each(const char *container, void (*fn)(const struct journal_entry *, void *), void *arg);
+
+/* The first entry, with its blob, behind the given one in the order of names; container "" = of any, id and ifname "" = from the start.
+ * 0 or -ENOENT. */
+int journal_next(const char *container, const char *id, const char *ifname, struct journal_entry *e);
 
 #endif

@@ -19,7 +19,7 @@
 #include "netpriv/util.h"
 #include "seccomp/sandbox.h"
 
-enum { SLOT_CONTROL, SLOT_DOOR, SLOT_BROKER, SLOT_EXEC, SLOT_FIRST };
+enum { SLOT_CONTROL, SLOT_DOOR, SLOT_PLUG, SLOT_BROKER, SLOT_EXEC, SLOT_FIRST };
 
 struct pollset {
 	struct pollfd *fds;
@@ -45,6 +45,9 @@ confine(const struct conf *c)
 	s.paths[s.n_paths++] = (struct sandbox_path){ FD_NETPRIV_SPOOL, SANDBOX_READ | SANDBOX_WRITE };
 	for (unsigned i = 0; i < n; i++)
 		s.paths[s.n_paths++] = (struct sandbox_path){ places[i], SANDBOX_READ };
+	places[0] = c->multus_dir[0] ? open(c->multus_dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (places[0] >= 0)
+		s.paths[s.n_paths++] = (struct sandbox_path){ places[0], SANDBOX_READ | SANDBOX_WRITE };
 	mkdir(netns_dirs[0], 0755); /* as ip-netns(8) does; there may be no pod yet */
 	for (size_t i = 0; i < ARRAY_LEN(netns_dirs); i++) {
 		int fd = open(netns_dirs[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -78,6 +81,7 @@ fill_pollset(struct pollset *p)
 	p->n = 0;
 	add_slot(p, control.fd, POLLIN, NULL);
 	add_slot(p, door_open() ? FD_NETPRIV_DOOR : -1, POLLIN, NULL);
+	add_slot(p, door_open() && attach.conf->plug_dir[0] ? FD_NETPRIV_PLUG : -1, POLLIN, NULL);
 	add_slot(p, attach.broker.fd, 0, NULL); /* POLLHUP only */
 	add_slot(p, attach.exec.fd, POLLIN, NULL);
 	for (struct cmd *c = attach.cmds; c; c = c->next) {
@@ -111,6 +115,7 @@ serve_control(void)
 	if (err != 1)
 		log_fatal("supervisor: gone");
 	close(FD_NETPRIV_DOOR);
+	close(FD_NETPRIV_PLUG);
 	stop_at = util_now_ms() + attach.conf->stop_ms;
 	attach_stop();
 }
@@ -138,7 +143,9 @@ serve_slots(struct pollset *p)
 	}
 	/* Last, so that a new connection cannot take over the number of a descriptor in this round. */
 	if (p->fds[SLOT_DOOR].revents & POLLIN && !attach.stopping)
-		door_accept(FD_NETPRIV_DOOR);
+		door_accept(FD_NETPRIV_DOOR, CMD_SHIM);
+	if (p->fds[SLOT_PLUG].revents & POLLIN && !attach.stopping)
+		door_accept(FD_NETPRIV_PLUG, CMD_PLUG);
 }
 
 /* Stopping: everything is answered, or its time is over; what is left then stays in the journal. */
@@ -162,13 +169,14 @@ main(void)
 {
 	struct pollset set = { 0 };
 
-	sandbox_close_fds(FD_NETPRIV_SPOOL + 1);
+	sandbox_close_fds(FD_NETPRIV_PLUG + 1);
 	attach.conf = conf_map(FD_CONF);
 	log_init("netpriv", (enum log_level)attach.conf->log_level);
 	control = WIRE_INIT(FD_CONTROL, ROLE_NETPRIV, ROLE_SUPERVISOR);
 	attach.broker = WIRE_INIT(FD_NETPRIV_BROKER, ROLE_NETPRIV, ROLE_BROKER);
 	attach.exec = WIRE_INIT(FD_NETPRIV_EXEC, ROLE_NETPRIV, ROLE_EXEC);
 	fcntl(FD_NETPRIV_DOOR, F_SETFL, O_NONBLOCK);
+	fcntl(FD_NETPRIV_PLUG, F_SETFL, O_NONBLOCK);
 	/* wire.def has no message from the broker to netpriv: it is not even heard. */
 	if (shutdown(FD_NETPRIV_BROKER, SHUT_RD) < 0)
 		log_fatal("broker: %s", strerror(errno));

@@ -189,6 +189,7 @@ check_config(const struct options *o)
 int
 main(int argc, char **argv)
 {
+	static const enum role roles[] = { ROLE_NETPRIV, ROLE_EXEC, ROLE_BROKER, ROLE_KUBE, ROLE_STORE, ROLE_DIAL };
 	static struct supervise s;
 	struct options o;
 	char why[512];
@@ -206,9 +207,8 @@ main(int argc, char **argv)
 		return check_config(&o);
 
 	/* All of them: a configuration that is read again may have a use for others. */
-	for (unsigned i = 0; i < FACTS_ROLES; i++)
-		check_binary(o.libexec, role_name(channels_role(i)));
-	check_binary(o.libexec, role_name(ROLE_STORE));
+	for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+		check_binary(o.libexec, role_name(roles[i]));
 	s.config = o.config;
 	s.libexec = o.libexec;
 	if (readers_conf(s.libexec, s.config, &s.conf, why, sizeof(why)) < 0)

@@ -9,6 +9,7 @@ role_name(enum role role)
 		[ROLE_EXEC] = "exec",	  [ROLE_BROKER] = "broker",	    [ROLE_KUBE] = "kube",
 		[ROLE_WORKER] = "worker", [ROLE_SHIM] = "shim",		    [ROLE_READER] = "reader",
 		[ROLE_DELEGATE] = "delegate", [ROLE_STORE] = "store", [ROLE_DIAL] = "dial",
+		[ROLE_DEVICES] = "devices", [ROLE_AUTOCONF] = "autoconf", [ROLE_METRICS] = "metrics",
 	};
 
 	return (unsigned)role < ROLE_COUNT ? names[role] : "?";

@@ -11,6 +11,9 @@ enum role {
 	ROLE_BROKER,
 	ROLE_KUBE, /* also what the embedded store calls itself on the wire */
 	ROLE_DIAL, /* reads credentials and connects, for kube */
+	ROLE_DEVICES,  /* asks the kubelet which devices a pod has; device-information files */
+	ROLE_AUTOCONF, /* writes the runtime's CNI configuration file */
+	ROLE_METRICS,  /* answers the monitoring */
 	ROLE_WORKER,
 	ROLE_SHIM,
 	ROLE_READER,    /* one-shot configuration reader */
@@ -37,12 +40,14 @@ enum {
 	FD_NETPRIV_EXEC = 7,   /* SEQPACKET */
 	FD_NETPRIV_STATE = 8,  /* <cniDir>/journal, O_DIRECTORY|O_RDONLY */
 	FD_NETPRIV_SPOOL = 9,  /* <socketDir>/spool, O_DIRECTORY|O_RDONLY */
+	FD_NETPRIV_PLUG = 10,  /* the hot-plug door's listening socket */
 
 	FD_EXEC_NETPRIV = 5, /* SEQPACKET */
 	FD_EXEC_BIN = 6,     /* binDir, O_DIRECTORY|O_RDONLY */
 
 	FD_BROKER_NETPRIV = 5, /* SEQPACKET */
 	FD_BROKER_KUBE = 6,    /* SEQPACKET */
+	FD_BROKER_DEVICES = 7, /* SEQPACKET */
 
 	FD_KUBE_BROKER = 5, /* SEQPACKET */
 	FD_KUBE_DIAL = 6,   /* SEQPACKET */
@@ -52,6 +57,8 @@ enum {
 	FD_STORE_STATUS = 7, /* <store>/status, O_DIRECTORY|O_RDONLY, writable by kube's uid */
 
 	FD_DIAL_KUBE = 5, /* SEQPACKET */
+
+	FD_DEVICES_BROKER = 5, /* SEQPACKET */
 
 	FD_READER_IN = 3,  /* the configuration file, O_RDONLY */
 	FD_READER_OUT = 4, /* pipe: struct conf, once */

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define SPAWN_FDS 8
+#define SPAWN_FDS 10
 
 struct spawn_fd {
 	int fd;	    /* stays the caller's */

@@ -39,7 +39,7 @@ struct member {
 /* One process, one supervisor: what supervise_run() and its helpers share. */
 static struct {
 	struct supervise *s;
-	struct channels_door door;
+	struct channels_door door, plug;
 	struct channels_held held, next_held;
 	struct conf next;
 	struct member set[FACTS_ROLES];
@@ -118,7 +118,7 @@ start_set(void)
 	for (unsigned i = 0; i < FACTS_ROLES && err >= 0; i++) {
 		struct member *m = &run.set[i];
 		struct spawn_fd fds[SPAWN_FDS];
-		unsigned n = channels_place(channels_role(i), &run.door, &run.held, &pairs, fds);
+		unsigned n = channels_place(channels_role(i), &run.door, &run.plug, &run.held, &pairs, fds);
 
 		m->ready = !member_name(m); /* nobody to wait for */
 		if (m->ready)
@@ -255,10 +255,9 @@ load_next(void)
 		log_error("%s; the old configuration stays", why);
 		return false;
 	}
-	if (strcmp(run.next.socket_dir, run.s->conf.socket_dir) != 0) {
-		log_error("%s: socketDir cannot change while postern runs: restart it; the old "
-			  "configuration "
-			  "stays",
+	if (strcmp(run.next.socket_dir, run.s->conf.socket_dir) != 0 || run.next.plug_uid != run.s->conf.plug_uid ||
+	    strcmp(run.next.plug_dir, run.s->conf.plug_dir) != 0) {
+		log_error("%s: socketDir and hotplug cannot change while postern runs: restart it; the old configuration stays",
 			  config);
 		return false;
 	}
@@ -443,6 +442,7 @@ run_sets(void)
 		if (o == SET_STOP) {
 			supervise_notify("STOPPING=1");
 			channels_shut(&run.door);
+			channels_shut(&run.plug);
 		}
 		stop_set(ready && o != SET_DIED);
 		if (o == SET_DIED) {
@@ -468,7 +468,7 @@ supervise_run(struct supervise *s)
 
 	run.s = s;
 	run.backoff = BACKOFF_MS;
-	run.door = (struct channels_door){.dir = -1, .socket = -1};
+	run.door = run.plug = (struct channels_door){.dir = -1, .socket = -1};
 	for (unsigned i = 0; i < FACTS_ROLES; i++)
 		run.set[i] = (struct member){.pidfd = -1, .control.fd = -1};
 	sigemptyset(&set);
@@ -482,12 +482,14 @@ supervise_run(struct supervise *s)
 		log_error("cannot start: %s", strerror(-err));
 		return 1;
 	}
-	if (channels_open_door(&s->conf, &run.door, why, sizeof(why)) < 0 ||
+	if (channels_open_door(s->conf.socket_dir, 0, &run.door, why, sizeof(why)) < 0 ||
+	    (s->conf.plug_dir[0] && channels_open_door(s->conf.plug_dir, s->conf.plug_uid, &run.plug, why, sizeof(why)) < 0) ||
 	    channels_hold(&s->conf, &run.held, why, sizeof(why)) < 0)
 		log_error("%s", why);
 	else
 		status = run_sets();
 	channels_shut(&run.door);
+	channels_shut(&run.plug);
 	if (status == 0)
 		log_info("stopped");
 	return status;

@@ -9,7 +9,7 @@
 
 /* Safe: a list in memory, bounded. */
 void
-sweep_valid(struct cmd *c, const struct msg_gc_valid *m)
+sweep_valid(struct cmd *c, struct wire_msg *m)
 {
 	if (c->n_valid == MAX_VALID) {
 		attach_lost(c, "too many valid attachments");
@@ -25,13 +25,15 @@ sweep_valid(struct cmd *c, const struct msg_gc_valid *m)
 		}
 		c->valid = more;
 	}
-	c->valid[c->n_valid++] = *m;
+	c->valid[c->n_valid++] = m->body.gc_valid;
 }
 
 static void
 sweep_entry(const struct journal_entry *e, void *arg)
 {
-	struct cmd *c = arg, *del;
+	/* What was attached to a running pod is as valid as the pod. */
+	const char *ifname = e->head.main[0] ? e->head.main : e->head.target.ifname;
+	struct cmd *c = arg;
 
 	/* Not an ADD that the runtime's list could not know: under way, or answered since. */
 	if (!e->stale && (e->live >= c->began || e->head.time >= c->began))
@@ -42,26 +44,21 @@ sweep_entry(const struct journal_entry *e, void *arg)
 			return;
 	for (size_t i = 0; i < c->n_valid; i++)
 		if (strcmp(c->valid[i].container_id, e->head.target.container_id) == 0 &&
-		    strcmp(c->valid[i].ifname, e->head.target.ifname) == 0)
+		    strcmp(c->valid[i].ifname, ifname) == 0)
 			return;
 	log_info("GC: %s %s is not valid any more", e->head.target.container_id,
 		 e->head.target.ifname);
-	del = attach_internal(CMD_SWEEP, e);
-	if (del) {
-		del->parent = c;
-		c->sweeping++;
-	} else {
-		c->failed++;
-	}
+	attach_child(c, e);
 }
 
 /* Safe: which attachments there are comes from the journal, which of them may stay from the runtime's list; a lying worker can undo
  * attachments of pods on this node, as any GC can. Entries younger than this GC are left alone. */
 void
-sweep_begin(struct cmd *c)
+sweep_begin(struct cmd *c, struct wire_msg *m)
 {
+	(void)m;
 	c->state = WS_BUSY;
-	journal_each(sweep_entry, c);
+	journal_each(NULL, sweep_entry, c);
 	if (c->sweeping == 0)
 		attach_swept(c);
 }

@@ -6,9 +6,9 @@
 #include "netpriv/attach.h"
 
 /* Remembers one attachment that may stay. */
-void sweep_valid(struct cmd *c, const struct msg_gc_valid *m);
+void sweep_valid(struct cmd *c, struct wire_msg *m);
 
 /* Begins a DEL for every other one; attach_swept() answers when the last has ended. */
-void sweep_begin(struct cmd *c);
+void sweep_begin(struct cmd *c, struct wire_msg *m);
 
 #endif

@@ -61,6 +61,17 @@ struct msg_attach {
 	struct wire_target target;
 };
 
+/* At the hot-plug door: attach a network to a pod that runs (ADD), or take it away (DEL). The memfd: the network selection, a JSON
+ * object as in the networks annotation ("{}" for DEL). Which container, and where its namespace is, the journal says. */
+struct msg_plug {
+	uint32_t verb;
+	uint32_t zero;
+	char pod_ns[64];
+	char pod_name[256];
+	char pod_uid[64]; /* "" = whichever has its name */
+	char ifname[16];
+};
+
 /* The answer. With a memfd: print it as it is. Without: code 0 prints nothing, else the shim prints a CNI error of code and text. */
 struct msg_result {
 	uint32_t code; /* CNI error code, 0 = success; exit status is code != 0 */
@@ -84,6 +95,10 @@ struct msg_stop {
 #define OFFER_STATE 2u    /* the journal has an entry: STATE_GET answers */
 #define OFFER_INTERNAL 4u /* no shim waits: boot, spool, rollback, sweep, retry */
 #define OFFER_ALIAS 8u    /* delegates see WIRE_NETNS_ALIAS instead of target.netns */
+#define OFFER_PLUG 16u    /* a network of a pod that runs: the configuration is its selection */
+#define OFFER_KUBE 32u    /* TASK: a channel to kube follows */
+#define OFFER_DEVICES 64u /* TASK: and then one to devices */
+#define OFFER_ALL 127u
 #define WIRE_NETNS_ALIAS "/run/cni/netns" /* what CNI_NETNS reads when target.netns is beneath /proc: bound there */
 struct msg_offer {
 	uint32_t verb;
@@ -91,13 +106,18 @@ struct msg_offer {
 	struct wire_target target;
 };
 
-/* An offer, handed to a worker that was waiting for one; with the attachment's channel, the configuration, and a channel to kube. */
+/* An offer, handed to a worker that was waiting for one; with the attachment's channel, the configuration, and the channels that its flags name. */
 #define msg_task msg_offer
 
 struct msg_kube_bind {
 	char pod_ns[64];
 	char pod_name[256];
 	char pod_uid[64];
+};
+
+struct msg_devices_bind {
+	struct msg_kube_bind pod;
+	char container_id[WIRE_ID];
 };
 
 /* Run one plugin. ifname "" for GC and STATUS. mac, ips: what goes into CNI_ARGS as MAC= and IP=, "" = absent. */
@@ -144,10 +164,24 @@ struct msg_state {
 	uint32_t zero;
 };
 
+/* An entry like STATE_GET's, in the order of names: the first one behind container_id and ifname ("": the first of all). CHECK sees
+ * the entries of its own container, GC all. */
+struct msg_state_next {
+	char container_id[WIRE_ID];
+	char ifname[16];
+};
+
+/* What Multus kept of this container: its delegates (net ""), or libcni's result of one of them. CONF answers. */
+struct msg_cache_get {
+	char net[256];
+	char ifname[16];
+};
+
 /* Read the index-th configuration file of a place that the node configuration names; sorted by name; .conf .conflist .json.
  * net: index into conf.networks whose value is a path (a file: index 0 only; a directory: its files), or CONF_NET_DIR = confDir.
  * sub: "" or a network name: then the *.conf files in the sub-directory of that name. */
 #define CONF_NET_DIR 0xffffffffu
+#define CONF_NET_READY 0xfffffffeu /* no file comes: is the readiness indicator file there? */
 #define WIRE_CONF_FILES 256u /* files of one place that are looked at */
 struct msg_conf_get {
 	uint32_t net;
@@ -209,7 +243,8 @@ struct msg_reply {
 };
 
 struct msg_kube_pod {
-	uint64_t zero;
+	uint32_t full; /* 1: the whole object, not its metadata alone */
+	uint32_t zero;
 };
 struct msg_kube_nad {
 	char ns[64];
@@ -237,6 +272,43 @@ struct msg_kube_event {
 	uint32_t zero;
 	char pod_uid[64];
 	char text[1024]; /* UTF-8, for people */
+};
+
+/* Is the API there (the store readable)? */
+struct msg_kube_ping {
+	uint64_t zero;
+};
+/* resource.k8s.io: a ResourceClaim of the pod's namespace; the ResourceSlices of a driver, a page at a time. */
+struct msg_kube_claim {
+	char name[256];
+};
+struct msg_kube_slices {
+	char driver[256];
+	char more[1024]; /* metadata.continue of the page before, "" = the first */
+};
+
+/* Which devices have the kubelet's device plugins given to the channel's pod? */
+struct msg_devices_get {
+	uint64_t zero;
+};
+/* Device-information files of the channel's container: copy what the device plugin left to where the network finds it; read; remove. */
+#define DEVINFO_COPY 0u
+#define DEVINFO_READ 1u
+#define DEVINFO_REMOVE 2u
+struct msg_devinfo {
+	uint32_t op;
+	uint32_t zero;
+	char resource[256]; /* DEVINFO_COPY: which device */
+	char device[256];
+	char network[328];  /* display name of the network: "<ns>/<nad>" */
+	char ifname[16];
+};
+#define DEVICES_KUBELET 0u    /* the memfd: {"<resource>": ["<device>", ...]} of this pod */
+#define DEVICES_CHECKPOINT 1u /* the memfd: the kubelet's checkpoint file, of all pods */
+struct msg_devices_reply {
+	int32_t error; /* 0 or -errno; -ENOENT: nothing there */
+	uint32_t source;
+	char text[WIRE_TEXT]; /* what and where */
 };
 
 #define DIAL_CONN 1u   /* connect: CONN answers */

@@ -5,6 +5,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* A row: body, and what must hold of m. */
+#define CHECK(body, ...)                                                                           \
+	bool wire_check_##body(const struct msg_##body *m) { return __VA_ARGS__; }
+
 NOTHING(stop)
 NOTHING(state_get)
 NOTHING(gc_sweep)
@@ -37,31 +41,14 @@ known_verb(unsigned verb)
 	return verb >= CNI_ADD && verb < CNI_VERB_COUNT;
 }
 
-bool
-wire_check_attach(const struct msg_attach *m)
-{
-	return known_verb(m->verb) && (m->flags & ~ATTACH_NETNS_OVERRIDE) == 0 &&
-	       wire_check_target(&m->target, m->verb);
-}
-
-bool
-wire_check_result(const struct msg_result *m)
-{
-	return m->zero == 0 && FIELD(m->text);
-}
-
-bool
-wire_check_ready(const struct msg_ready *m)
-{
-	return m->role >= ROLE_NETPRIV && m->role <= ROLE_DIAL;
-}
-
-bool
-wire_check_offer(const struct msg_offer *m)
-{
-	return known_verb(m->verb) && m->flags < OFFER_ALIAS * 2 &&
-	       wire_check_target(&m->target, m->verb);
-}
+CHECK(attach, known_verb(m->verb) && (m->flags & ~ATTACH_NETNS_OVERRIDE) == 0 &&
+	wire_check_target(&m->target, m->verb))
+CHECK(plug, (m->verb == CNI_ADD || m->verb == CNI_DEL) && m->zero == 0 && FIELD(m->pod_ns) &&
+	check_dns_label(m->pod_ns) && FIELD(m->pod_name) && check_dns_subdomain(m->pod_name) &&
+	EMPTY_OR(m->pod_uid, check_uid) && FIELD(m->ifname) && check_ifname(m->ifname))
+CHECK(result, m->zero == 0 && FIELD(m->text))
+CHECK(ready, m->role >= ROLE_NETPRIV && m->role <= ROLE_METRICS)
+CHECK(offer, known_verb(m->verb) && m->flags <= OFFER_ALL && wire_check_target(&m->target, m->verb))
 
 bool
 wire_check_delegate_run(const struct msg_delegate_run *m)
@@ -73,44 +60,16 @@ wire_check_delegate_run(const struct msg_delegate_run *m)
 	       FIELD(m->mac) && check_mac(m->mac) && FIELD(m->ips) && check_ip_list(m->ips);
 }
 
-bool
-wire_check_exec_run(const struct msg_exec_run *m)
-{
-	return wire_check_delegate_run(&m->run) && m->alias <= 1 && m->deadline_ms > 0 &&
-	       wire_check_target(&m->target, m->run.verb);
-}
-
-bool
-wire_check_exec_kill(const struct msg_exec_kill *m)
-{
-	return m->target != 0;
-}
-
-bool
-wire_check_delegate_done(const struct msg_delegate_done *m)
-{
-	return m->how <= DONE_FAILED && FIELD(m->text);
-}
-
-bool
-wire_check_state(const struct msg_state *m)
-{
-	return m->kind <= STATE_IS_DONE && m->zero == 0;
-}
-
-bool
-wire_check_conf_get(const struct msg_conf_get *m)
-{
-	return (m->net < CONF_NETS || m->net == CONF_NET_DIR) && m->index < WIRE_CONF_FILES &&
-	       EMPTY_OR(m->sub, check_network_name);
-}
-
-bool
-wire_check_conf(const struct msg_conf *m)
-{
-	return m->error <= 0 && m->zero == 0 && EMPTY_OR(m->name, check_file_name) &&
-	       FIELD(m->text);
-}
+CHECK(exec_run, wire_check_delegate_run(&m->run) && m->alias <= 1 && m->deadline_ms > 0 &&
+	wire_check_target(&m->target, m->run.verb))
+CHECK(exec_kill, m->target != 0)
+CHECK(delegate_done, m->how <= DONE_FAILED && FIELD(m->text))
+CHECK(state, m->kind <= STATE_IS_DONE && m->zero == 0)
+CHECK(state_next, EMPTY_OR(m->container_id, check_container_id) && EMPTY_OR(m->ifname, check_ifname))
+CHECK(cache_get, EMPTY_OR(m->net, check_network_name) && EMPTY_OR(m->ifname, check_ifname))
+CHECK(conf_get, (m->net < CONF_NETS || m->net >= CONF_NET_READY) && m->index < WIRE_CONF_FILES &&
+	EMPTY_OR(m->sub, check_network_name))
+CHECK(conf, m->error <= 0 && m->zero == 0 && EMPTY_OR(m->name, check_file_name) && FIELD(m->text))
 
 bool
 wire_check_link_get(const struct msg_link_get *m)
@@ -121,11 +80,7 @@ wire_check_link_get(const struct msg_link_get *m)
 	return m->ifname[0][0] != '\0';
 }
 
-bool
-wire_check_link(const struct msg_link *m)
-{
-	return m->error <= 0 && m->zero == 0 && m->there < 1ull << WIRE_LINKS;
-}
+CHECK(link, m->error <= 0 && m->zero == 0 && m->there < 1ull << WIRE_LINKS)
 
 /* A gateway is a unicast address: not unspecified, multicast, loopback or limited broadcast. */
 static bool
@@ -138,28 +93,8 @@ unicast(unsigned family, const uint8_t a[16])
 	return family == AF_INET6 && memcmp(a, zero, 15) != 0 && a[0] != 0xff;
 }
 
-bool
-wire_check_route_default(const struct msg_route_default *m)
-{
-	return m->zero == 0 && FIELD(m->ifname) && check_ifname(m->ifname) &&
-	       unicast(m->family, m->gateway);
-}
-
-bool
-wire_check_gc_valid(const struct msg_gc_valid *m)
-{
-	return FIELD(m->container_id) && check_container_id(m->container_id) && FIELD(m->ifname) &&
-	       check_ifname(m->ifname);
-}
-
-bool
-wire_check_verdict(const struct msg_verdict *m)
-{
-	return (m->flags & ~VERDICT_CLEAN) == 0 && FIELD(m->text);
-}
-
-bool
-wire_check_reply(const struct msg_reply *m)
-{
-	return m->error <= 0 && FIELD(m->text);
-}
+CHECK(route_default, m->zero == 0 && FIELD(m->ifname) && check_ifname(m->ifname) && unicast(m->family, m->gateway))
+CHECK(gc_valid, FIELD(m->container_id) && check_container_id(m->container_id) && FIELD(m->ifname) &&
+	check_ifname(m->ifname))
+CHECK(verdict, (m->flags & ~VERDICT_CLEAN) == 0 && FIELD(m->text))
+CHECK(reply, m->error <= 0 && FIELD(m->text))

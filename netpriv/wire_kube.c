@@ -1,10 +1,17 @@
-/* Field checks of the bodies that no privileged process is ever sent: what worker, kube and dial say to each other.
+/* Field checks of the bodies that no privileged process is ever sent: what broker, worker, kube, dial and devices say to each other.
  * Runs in: every process.  Trusts: nothing.  Only exact, fixed-size structs reach these functions. */
 #include <string.h>
 
 #include "netpriv/wire_check.h"
 
-NOTHING(kube_pod)
+NOTHING(kube_ping)
+NOTHING(devices_get)
+
+bool
+wire_check_kube_pod(const struct msg_kube_pod *m)
+{
+	return m->full <= 1 && m->zero == 0;
+}
 
 bool
 wire_check_kube_bind(const struct msg_kube_bind *m)
@@ -59,4 +66,36 @@ bool
 wire_check_conn(const struct msg_conn *m)
 {
 	return m->error <= 0 && m->zero == 0 && FIELD(m->text);
+}
+
+bool
+wire_check_kube_claim(const struct msg_kube_claim *m)
+{
+	return FIELD(m->name) && check_dns_subdomain(m->name);
+}
+
+bool
+wire_check_kube_slices(const struct msg_kube_slices *m)
+{
+	return FIELD(m->driver) && check_dns_subdomain(m->driver) && EMPTY_OR(m->more, check_visible);
+}
+
+bool
+wire_check_devices_bind(const struct msg_devices_bind *m)
+{
+	return wire_check_kube_bind(&m->pod) && FIELD(m->container_id) && check_container_id(m->container_id);
+}
+
+bool
+wire_check_devinfo(const struct msg_devinfo *m)
+{
+	return m->op <= DEVINFO_REMOVE && m->zero == 0 && EMPTY_OR(m->resource, check_visible) &&
+	       EMPTY_OR(m->device, check_visible) && FIELD(m->network) && m->network[0] && check_visible(m->network) &&
+	       FIELD(m->ifname) && check_ifname(m->ifname);
+}
+
+bool
+wire_check_devices_reply(const struct msg_devices_reply *m)
+{
+	return m->error <= 0 && m->source <= DEVICES_CHECKPOINT && FIELD(m->text);
 }

@@ -44,6 +44,10 @@ static const struct role_plan plans[] = {
     /* Root's files and the host's network are what it is there for, by Landlock's leave. Executes nothing. */
     {ROLE_DIAL, false, true, true, false},
     {ROLE_READER, true, true, true, false},
+    /* The kubelet's socket and files, and the runtime's configuration directory, are root's. Execute nothing. */
+    {ROLE_DEVICES, false, true, true, false},
+    {ROLE_AUTOCONF, false, true, true, false},
+    {ROLE_METRICS, true, true, true, false},
 };
 
 void

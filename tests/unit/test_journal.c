@@ -123,7 +123,7 @@ test_torn(void **state)
 		assert_int_equal(e.kind, STATE_IS_PLAN);
 		expect_blob(e.blob, "plan");
 	}
-	journal_each(count_entries, &seen);
+	journal_each(NULL, count_entries, &seen);
 	assert_int_equal(seen, 0);
 	assert_int_equal(faccessat(tmp, "torn:eth0", F_OK, 0), -1); /* cleaned away */
 	close(plan);
@@ -169,7 +169,7 @@ test_set_aside(void **state)
 	assert_int_equal(journal_plan(&h, plan), 0);
 	fd = openat(tmp, "aside:eth0", O_RDWR | O_CLOEXEC);
 	assert_int_equal(pwrite(fd, "x", 1, sizeof(struct record) + 5), 1);
-	journal_each(count_entries, &seen);
+	journal_each(NULL, count_entries, &seen);
 	assert_int_equal(seen, 0);
 	assert_int_equal(unlinkat(tmp, ".bad-aside:eth0", 0), 0);
 	close(plan);
@@ -191,6 +191,69 @@ test_foreign_name(void **state)
 	close(plan);
 }
 
+/* The order of names, one container's or all; what cannot be read is passed over. */
+static void
+test_next(void **state)
+{
+	static const char *const ids[] = { "b", "a", "a-1" };
+	struct journal_entry e;
+	unsigned all = 0;
+	char id[WIRE_ID] = "", ifname[16] = "";
+	int fd;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+		struct journal_head h = head_of(ids[i]);
+		cleanup_close int plan = util_sealed_memfd("plan", ids[i], strlen(ids[i]));
+
+		assert_int_equal(journal_plan(&h, plan), 0);
+	}
+	fd = openat(tmp, "a:bad", O_WRONLY | O_CREAT, 0600);
+	assert_true(fd >= 0 && write(fd, "x", 1) == 1);
+	close(fd);
+	for (; journal_next("", id, ifname, &e) == 0; all++) {
+		assert_true(strcmp(e.head.target.container_id, id) != 0);
+		strcpy(id, e.head.target.container_id);
+		strcpy(ifname, e.head.target.ifname);
+		close(e.blob);
+	}
+	assert_int_equal(all, 3);
+	assert_int_equal(journal_next("a", "", "", &e), 0);
+	assert_string_equal(e.head.target.container_id, "a");
+	close(e.blob);
+	assert_int_equal(journal_next("a", "a", e.head.target.ifname, &e), -ENOENT);
+	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+		struct journal_head h = head_of(ids[i]);
+
+		assert_int_equal(journal_remove(&h.target), 0);
+	}
+	unlinkat(tmp, "a:bad", 0);
+}
+
+/* An entry of a version that did not know of hot-plugging. */
+static void
+test_older_head(void **state)
+{
+	struct journal_head h = head_of("older");
+	struct journal_entry e;
+	char name[NAME_SIZE];
+	int fd;
+
+	(void)state;
+	memcpy(h.boot, boot_id, sizeof(h.boot));
+	name_entry(name, &h.target);
+	fd = openat(tmp, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	assert_int_equal(write_record(fd, RECORD_HEAD, &h, offsetof(struct journal_head, main)), 0);
+	assert_int_equal(write_record(fd, RECORD_PLAN, "plan", 4), 0);
+	close(fd);
+	memset(&e, 0xff, sizeof(e));
+	assert_int_equal(journal_load(&h.target, true, &e), 0);
+	assert_int_equal(e.head.cookie, 77);
+	assert_string_equal(e.head.main, "");
+	expect_blob(e.blob, "plan");
+	assert_int_equal(journal_remove(&h.target), 0);
+}
+
 int
 main(void)
 {
@@ -200,6 +263,8 @@ main(void)
 		cmocka_unit_test(test_flipped_bits),
 		cmocka_unit_test(test_set_aside),
 		cmocka_unit_test(test_foreign_name),
+		cmocka_unit_test(test_next),
+		cmocka_unit_test(test_older_head),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -85,6 +85,25 @@ fill(unsigned type, union wire_body *b)
 		strcpy(b->gc_valid.container_id, "abc");
 		strcpy(b->gc_valid.ifname, "eth0");
 		break;
+	case MSG_PLUG:
+		b->plug.verb = CNI_ADD;
+		strcpy(b->plug.pod_ns, "default");
+		strcpy(b->plug.pod_name, "web");
+		strcpy(b->plug.ifname, "net7");
+		break;
+	case MSG_DEVICES_BIND:
+		strcpy(b->devices_bind.container_id, "abc");
+		break;
+	case MSG_DEVINFO:
+		strcpy(b->devinfo.network, "default/net1");
+		strcpy(b->devinfo.ifname, "net1");
+		break;
+	case MSG_KUBE_CLAIM:
+		strcpy(b->kube_claim.name, "claim");
+		break;
+	case MSG_KUBE_SLICES:
+		strcpy(b->kube_slices.driver, "driver.example.com");
+		break;
 	case MSG_KUBE_NAD:
 		strcpy(b->kube_nad.ns, "default");
 		strcpy(b->kube_nad.name, "net1");
