@@ -101,7 +101,7 @@ prepare(struct add *a)
 				  "container %s already has its networks attached at interface "
 				  "\"%s\": DEL it first",
 				  a->offer->target.container_id, a->offer->target.ifname);
-	if (find_pod(a) ||
+	if (verbs_ready(a->conf, true, a->e) || find_pod(a) ||
 	    delegates_build(a->conf, a->nc, &a->offer->target, &a->pod, &verbs_source, &a->l, a->e))
 		return -1;
 	return write_plan(a);

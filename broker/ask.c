@@ -122,6 +122,16 @@ kube_put_status(const char *pod_uid, const char *text, struct cnierr *e)
 	return m.body.kube_reply.code == 200 ? 0 : refuse_reply(&m, "network-status", e);
 }
 
+int
+kube_ping(struct cnierr *e)
+{
+	struct msg_kube_ping ping = { 0 };
+	cleanup_msg struct wire_msg m = NO_MSG;
+
+	call_kube(MSG_KUBE_PING, &ping, -1, &m);
+	return m.body.kube_reply.code == 200 ? 0 : refuse_reply(&m, "pods and networks cannot be asked for", e);
+}
+
 void
 kube_tell_event(const struct msg_kube_event *event)
 {

@@ -36,6 +36,7 @@ struct delegate_list {
 	struct delegate e[DELEGATE_MAX]; /* e[0] is the cluster network */
 };
 
+void delegate_clear(struct delegate *d);
 void delegate_list_clear(struct delegate_list *l);
 /* Takes the last one off a list that is not empty. */
 void delegate_list_pop(struct delegate_list *l);

@@ -9,6 +9,7 @@
 #include "broker/json.h"
 #include "broker/netsel.h"
 #include "broker/resolve.h"
+#include "broker/result.h"
 #include "netpriv/check.h"
 #include "netpriv/role.h"
 #include "netpriv/util.h"
@@ -27,8 +28,8 @@ struct builder {
 	struct cnierr *e;
 };
 
-static void
-clear_delegate(struct delegate *d)
+void
+delegate_clear(struct delegate *d)
 {
 	json_decref(d->plugins);
 	json_decref(d->runtime);
@@ -40,7 +41,7 @@ clear_delegate(struct delegate *d)
 void
 delegate_list_pop(struct delegate_list *l)
 {
-	clear_delegate(&l->e[--l->n]);
+	delegate_clear(&l->e[--l->n]);
 }
 
 void
@@ -87,15 +88,17 @@ add_named(struct builder *b, const char *name)
 	return 0;
 }
 
-/* "delegates" of the network configuration; without a pod only the first. */
+/* "delegates" of the node configuration or, without these, of the network configuration; without a pod only the first. */
 static int
 add_static(struct builder *b)
 {
-	json_t *list = NULL, *v;
+	const char *text = b->conf->node_delegates, *where = *text ? "node configuration" : "network configuration";
+	cleanup_json json_t *own = *text ? json_read(text, strlen(text), "node configuration, delegates", b->e) : NULL;
+	json_t *list = own, *v;
 	char what[64];
 	size_t i;
 
-	if (json_member_array(b->nc->root, "delegates", "network configuration", &list, b->e))
+	if (*text ? !own : json_member_array(b->nc->root, "delegates", where, &list, b->e))
 		return -1;
 	if (json_array_size(list) == 0)
 		return bad(b->e, "at least one delegate/clusterNetwork must be specified: set "
@@ -105,7 +108,7 @@ add_static(struct builder *b)
 	{
 		struct delegate *d = next_delegate(b);
 
-		snprintf(what, sizeof(what), "network configuration, delegates[%zu]", i);
+		snprintf(what, sizeof(what), "%s, delegates[%zu]", where, i);
 		if (!d || chain_load(v, CHAIN_ANY, what, d, b->e))
 			return -1;
 		if (!b->pod)
@@ -126,7 +129,8 @@ add_cluster(struct builder *b)
 			return cnierr_prefix(b->e, "clusterNetwork");
 		return 0;
 	}
-	if (json_member_string(b->nc->root, "clusterNetwork", "network configuration", &name, b->e))
+	if (!b->conf->node_delegates[0] &&
+	    json_member_string(b->nc->root, "clusterNetwork", "network configuration", &name, b->e))
 		return -1;
 	return *name ? add_named(b, name) : add_static(b);
 }
@@ -210,7 +214,7 @@ replace_default(struct builder *b)
 			 b->e))
 		return -1;
 	if (list.n == 1) {
-		clear_delegate(&b->l->e[0]);
+		delegate_clear(&b->l->e[0]);
 		b->l->e[0].master = true;
 		r = load_selection(b, &list.e[0], DEFAULT_ANNOTATION, &b->l->e[0]);
 	} else {
@@ -266,6 +270,45 @@ check_gateways(struct builder *b)
 		}
 	}
 	return 0;
+}
+
+/* auxiliaryCNIChainName: plugins that get no result but an empty one to begin with, last of all; their directory lies beside the
+ * cluster network's file. */
+static int
+add_auxiliary(struct builder *b)
+{
+	const char *name = b->conf->aux_chain;
+	char file[256], where[360];
+	struct delegate *d;
+
+	if (!*name)
+		return 0;
+	if (b->conf->networks[0][0] != '/')
+		return bad(b->e, "auxiliaryCNIChainName needs a clusterNetwork that is a path: %s/ is looked for beside it", name);
+	d = next_delegate(b);
+	if (!d)
+		return -1;
+	util_copy(d->display, sizeof(d->display), name);
+	util_copy(d->net, sizeof(d->net), name);
+	util_copy(d->version, sizeof(d->version), b->nc->version);
+	d->list = true;
+	d->plugins = json_array();
+	for (unsigned i = 0;; i++) {
+		cleanup_json json_t *plugin = b->src->conf_file(b->src->ctx, 0, name, i, file, b->e);
+
+		if (!plugin && b->e->code)
+			return cnierr_prefix(b->e, "auxiliaryCNIChainName %s", name);
+		if (!plugin)
+			break;
+		snprintf(where, sizeof(where), "plugin file %s/%s", name, file);
+		if (chain_append(d, plugin, where, b->e))
+			return -1;
+	}
+	if (json_array_size(d->plugins) == 0)
+		delegate_list_pop(b->l);
+	else
+		d->result = result_read("{}", 2, d->version, "auxiliaryCNIChainName", b->e);
+	return b->e->code ? -1 : 0;
 }
 
 static int
@@ -334,7 +377,7 @@ build_list(struct builder *b)
 	if (check_node_keys(b) || add_cluster(b))
 		return -1;
 	b->l->e[0].master = true;
-	if (b->pod && (add_defaults(b) || replace_default(b) || add_selections(b)))
+	if (b->pod && (add_defaults(b) || replace_default(b) || add_selections(b) || add_auxiliary(b)))
 		return -1;
 	if (inject_runtime(&b->l->e[0], b->nc->runtime, b->e))
 		return -1;

@@ -50,8 +50,8 @@ make_target(const struct wire_target *t)
 	return j;
 }
 
-static json_t *
-make_network(const struct delegate *d)
+json_t *
+plan_network(const struct delegate *d)
 {
 	json_t *j = json_object();
 
@@ -81,7 +81,7 @@ plan_text(const struct delegate_list *l, const struct wire_target *target)
 	json_object_set_new(j, "target", make_target(target));
 	json_object_set_new(j, "networks", networks);
 	for (size_t i = 0; i < l->n; i++)
-		json_array_append_new(networks, make_network(&l->e[i]));
+		json_array_append_new(networks, plan_network(&l->e[i]));
 	return json_text(j, false);
 }
 
@@ -143,8 +143,8 @@ check_fields(const struct delegate *d, struct cnierr *e)
 	return check_plugins(d->plugins, e);
 }
 
-static int
-read_network(const json_t *j, struct delegate *d, struct cnierr *e)
+int
+plan_read_network(const json_t *j, struct delegate *d, struct cnierr *e)
 {
 	json_t *plugins = NULL, *runtime = NULL, *route = NULL, *result = NULL;
 
@@ -185,7 +185,7 @@ read_networks(const json_t *networks, struct delegate_list *l, struct cnierr *e)
 	for (size_t i = 0; i < n; i++) {
 		struct delegate *d = &l->e[l->n++];
 
-		if (read_network(json_array_get(networks, i), d, e))
+		if (plan_read_network(json_array_get(networks, i), d, e))
 			return -1;
 		d->master = i == 0;
 		for (size_t k = 0; k < i; k++)

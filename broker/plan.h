@@ -13,4 +13,8 @@ char *plan_text(const struct delegate_list *l, const struct wire_target *target)
 /* Reads it back, re-checking every field as if hostile. 0, or -1 with e set and l cleared. */
 int plan_read(const char *text, size_t len, struct delegate_list *l, struct cnierr *e);
 
+/* One network of it; d zeroed. */
+json_t *plan_network(const struct delegate *d);
+int plan_read_network(const json_t *j, struct delegate *d, struct cnierr *e);
+
 #endif

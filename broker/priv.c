@@ -83,6 +83,21 @@ priv_state_get(unsigned *kind, char **text, size_t *len, struct cnierr *e)
 }
 
 int
+priv_state_next(struct msg_state *at, char **text, size_t *len, struct cnierr *e)
+{
+	struct msg_state_next next = { 0 };
+	cleanup_msg struct wire_msg m = NO_MSG;
+
+	memcpy(next.container_id, at->container_id, sizeof(next.container_id));
+	memcpy(next.ifname, at->ifname, sizeof(next.ifname));
+	call_netpriv(MSG_STATE_NEXT, &next, -1, MSG_STATE, &m);
+	*at = m.body.state;
+	if (at->kind == STATE_NONE)
+		return 0;
+	return copy_memfd(&m, "journal entry", text, len, e) ? -1 : 1;
+}
+
+int
 priv_conf_get(unsigned net, const char *sub, unsigned index, char **text, size_t *len, char *name,
 	      struct cnierr *e)
 {
@@ -102,6 +117,16 @@ priv_conf_get(unsigned net, const char *sub, unsigned index, char **text, size_t
 				  m.body.conf.text[0] ? m.body.conf.text
 						      : strerror(-m.body.conf.error));
 	return copy_memfd(&m, name, text, len, e) ? -1 : 1;
+}
+
+bool
+priv_ready(void)
+{
+	struct msg_conf_get get = { .net = CONF_NET_READY };
+	cleanup_msg struct wire_msg m = NO_MSG;
+
+	call_netpriv(MSG_CONF_GET, &get, -1, MSG_CONF, &m);
+	return m.body.conf.error == 0;
 }
 
 static int

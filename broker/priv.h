@@ -18,9 +18,16 @@ void ask_init(int kube_fd); /* ask.c's half of it */
 /* The journal's entry: *text malloc'd (caller frees), *kind STATE_*. 0, or -1 with e. */
 int priv_state_get(unsigned *kind, char **text, size_t *len, struct cnierr *e);
 
+/* The journal's entries in order, as GC and CHECK may see them: *at is where the last one was (zeroed: from the start). 1 = *at and
+ * *text are of the next one, 0 = no more, -1 with e. */
+int priv_state_next(struct msg_state *at, char **text, size_t *len, struct cnierr *e);
+
 /* A configuration file: 1 = got it (*text malloc'd, name 256 bytes), 0 = no more, -1 with e. */
 int priv_conf_get(unsigned net, const char *sub, unsigned index, char **text, size_t *len, char *name,
 		  struct cnierr *e);
+
+/* Is conf.ready_file there? */
+bool priv_ready(void);
 
 /* *there: bit i is set when ifname[i] (n of them, at most WIRE_LINKS) is in the pod. 0, or -1 with e. */
 int priv_link_get(const char *const *ifname, size_t n, uint64_t *there, struct cnierr *e);
@@ -59,6 +66,8 @@ json_t *kube_get_pod(char *where, struct cnierr *e);
 json_t *kube_get_nad(const char *ns, const char *name, bool fresh, char *where, struct cnierr *e);
 /* Writes the network-status annotation's value, on the pod with that uid ("": whichever has its name). 0, or -1 with e. */
 int kube_put_status(const char *pod_uid, const char *text, struct cnierr *e);
+/* Does the API (or the store) answer? 0, or -1 with e. */
+int kube_ping(struct cnierr *e);
 /* Not answered; one that cannot be told is dropped. */
 void kube_tell_event(const struct msg_kube_event *event);
 

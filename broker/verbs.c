@@ -2,11 +2,13 @@
  * Runs in: worker.  Trusts: conf and the offer; not the configuration, the journal's blob, the API or a plugin. */
 #include "broker/verbs.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/event.h"
+#include "broker/gc.h"
 #include "broker/json.h"
 #include "broker/plan.h"
 #include "broker/priv.h"
@@ -14,6 +16,9 @@
 #include "broker/run.h"
 #include "netpriv/log.h"
 #include "netpriv/util.h"
+
+#define READY_MS 45000
+#define READY_POLL_MS 250
 
 static json_t *
 read_file(void *ctx, unsigned net, const char *sub, unsigned index, char *name, struct cnierr *e)
@@ -39,6 +44,24 @@ read_nad(void *ctx, const char *ns, const char *name, bool fresh, struct cnierr 
 }
 
 const struct delegate_source verbs_source = { .conf_file = read_file, .nad = read_nad, .missing = event_missing };
+
+int
+verbs_ready(const struct conf *conf, bool wait, struct cnierr *e)
+{
+	int64_t end = util_now_ms() + READY_MS;
+
+	/* Where the runtime's configuration is ours to write, there is none before the file is there. */
+	if (!conf->ready_file[0] || conf->autoconf_dir[0])
+		return 0;
+	while (!priv_ready()) {
+		if (!wait || util_now_ms() >= end)
+			return cnierr_set(e, CNI_ERR_TRY_AGAIN,
+					  "have you checked that your default network is ready? still waiting for "
+					  "readinessindicatorfile @ %s", conf->ready_file);
+		poll(NULL, 0, READY_POLL_MS);
+	}
+	return 0;
+}
 
 bool
 verbs_undo(struct delegate_list *l, size_t n, const struct msg_offer *offer, char note[WIRE_TEXT])
@@ -125,6 +148,24 @@ check_network(struct delegate *d, const struct msg_offer *offer, struct cnierr *
 	return run_network(d, CNI_CHECK, offer, NULL, e);
 }
 
+/* Networks that were attached to the pod while it ran. */
+static void
+check_plugged(const struct msg_offer *offer, struct cnierr *e)
+{
+	struct msg_state at = { 0 };
+	char *text;
+	size_t len;
+
+	while (e->code == 0 && priv_state_next(&at, &text, &len, e) == 1) {
+		struct delegate_list l = { 0 };
+
+		if (strcmp(at.main, offer->target.ifname) == 0 && at.kind == STATE_IS_DONE && plan_read(text, len, &l, e) == 0)
+			check_network(&l.e[0], offer, e);
+		delegate_list_clear(&l);
+		free(text);
+	}
+}
+
 static void
 run_check(const struct msg_offer *offer, struct verdict *v)
 {
@@ -143,98 +184,22 @@ run_check(const struct msg_offer *offer, struct verdict *v)
 	for (size_t i = 0; i < l.n && v->e.code == 0; i++)
 		check_network(&l.e[i], offer, &v->e);
 	delegate_list_clear(&l);
+	check_plugged(offer, &v->e);
 }
 
-/* The cluster network's plugins, asked for GC or STATUS. Without that network no ADD could be served. */
+/* Can the next ADD be served? The API must answer (or the store be readable), the cluster network be resolvable, and its plugins say so
+ * themselves, each with a code of its own. */
 static void
-ask_cluster(const struct conf *conf, const struct msg_offer *offer, const struct netconf *nc,
-	    const json_t *valid, struct cnierr *e)
+run_status(const struct conf *conf, const struct msg_offer *offer, const struct netconf *nc, struct verdict *v)
 {
 	struct delegate_list l = { 0 };
 
-	if (delegates_build(conf, nc, &offer->target, NULL, &verbs_source, &l, e) == 0)
-		run_network(&l.e[0], offer->verb, offer, valid, e);
-	else if (offer->verb == CNI_STATUS)
-		e->code = CNI_ERR_NOT_AVAILABLE;
+	if (kube_ping(&v->e) || verbs_ready(conf, false, &v->e) ||
+	    delegates_build(conf, nc, &offer->target, NULL, &verbs_source, &l, &v->e))
+		v->e.code = CNI_ERR_NOT_AVAILABLE;
+	else
+		run_network(&l.e[0], CNI_STATUS, offer, NULL, &v->e);
 	delegate_list_clear(&l);
-}
-
-/* One element of the runtime's list, copied into valid. An attachment to "lo" is never one of ours. */
-static int
-take_valid(const json_t *item, json_t *valid, struct cnierr *e)
-{
-	const char *id = "", *ifname = "";
-	json_t *copy;
-
-	if (!json_is_object(item))
-		return cnierr_set(e, CNI_ERR_DECODE, "valid attachments: each must be an object");
-	if (json_member_string(item, "containerID", "valid attachments", &id, e) ||
-	    json_member_string(item, "ifname", "valid attachments", &ifname, e))
-		return -1;
-	if (strcmp(ifname, "lo") == 0)
-		return 0;
-	if (!check_container_id(id) || !check_ifname(ifname))
-		return cnierr_set(e, CNI_ERR_CONFIG,
-				  "valid attachments: container \"%s\", interface \"%s\" cannot be",
-				  id, ifname);
-	copy = json_object();
-	json_object_set_new(copy, "containerID", json_string(id));
-	json_object_set_new(copy, "ifname", json_string(ifname));
-	return json_array_append_new(valid, copy);
-}
-
-/* The runtime's list, checked as a whole before any of it counts. No list at all is not an empty list: a runtime that forgot it
- * would have everything removed. */
-static json_t *
-read_valid(const struct netconf *nc, struct cnierr *e)
-{
-	json_t *list = json_object_get(nc->root, "cni.dev/valid-attachments"), *item;
-	cleanup_json json_t *valid = json_array();
-	size_t i;
-
-	if (!list)
-		list = json_object_get(nc->root, "cni.dev/attachments");
-	if (!json_is_array(list) && !json_is_null(list)) {
-		cnierr_set(e, CNI_ERR_CONFIG,
-			   "GC needs the list \"cni.dev/valid-attachments\": nothing was removed");
-		return NULL;
-	}
-	json_array_foreach(list, i, item)
-		if (take_valid(item, valid, e))
-			return NULL;
-	return json_incref(valid);
-}
-
-static void
-run_gc(const struct conf *conf, const struct msg_offer *offer, const struct netconf *nc,
-       struct verdict *v)
-{
-	cleanup_json json_t *valid = read_valid(nc, &v->e);
-	json_t *item;
-	size_t i;
-	int left;
-
-	if (!valid)
-		return;
-	json_array_foreach(valid, i, item)
-		if (priv_gc_valid(json_string_value(json_object_get(item, "containerID")),
-				  json_string_value(json_object_get(item, "ifname")), &v->e))
-			return;
-	left = priv_gc_sweep(&v->e);
-	if (left < 0)
-		return;
-	if (left > 0)
-		cnierr_set(&v->e, CNI_ERR_INTERNAL,
-			   "%d stale attachments could not be removed: they are tried again", left);
-	if (v->e.code) {
-		struct cnierr other = { 0 };
-
-		ask_cluster(conf, offer, nc, valid, &other);
-		if (other.code)
-			log_warn("GC: %s", other.msg);
-	} else {
-		ask_cluster(conf, offer, nc, valid, &v->e);
-	}
 }
 
 static void
@@ -255,13 +220,14 @@ run_verb(const struct conf *conf, const struct msg_offer *offer, const char *con
 		add_run(conf, offer, &nc, v);
 		break;
 	case CNI_CHECK:
-		run_check(offer, v);
+		if (!conf->no_check)
+			run_check(offer, v);
 		break;
 	case CNI_GC:
-		run_gc(conf, offer, &nc, v);
+		gc_run(conf, offer, &nc, v);
 		break;
 	default:
-		ask_cluster(conf, offer, &nc, NULL, &v->e);
+		run_status(conf, offer, &nc, v);
 		break;
 	}
 	netconf_clear(&nc);

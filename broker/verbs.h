@@ -26,6 +26,9 @@ void verbs_run(const struct conf *conf, const struct msg_offer *offer, const cha
 /* Where delegates_build() gets its texts in a worker. */
 extern const struct delegate_source verbs_source;
 
+/* 0 when the readiness indicator file is there, or none is configured; else waits for it, when wait, then -1 with e. */
+int verbs_ready(const struct conf *conf, bool wait, struct cnierr *e);
+
 /* Runs DEL for networks [0, n) of l, last one first, past errors; note gets the first one. True when all succeeded. */
 bool verbs_undo(struct delegate_list *l, size_t n, const struct msg_offer *offer, char note[WIRE_TEXT]);
 

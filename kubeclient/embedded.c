@@ -23,11 +23,16 @@ serve_request(const struct serve_ticket *t, const struct msg_kube_bind *pod, str
 	case MSG_KUBE_NAD:
 		memfd = store_read(FD_STORE_DIR, STORE_NADS, m->body.kube_nad.ns, m->body.kube_nad.name, &r);
 		break;
+	case MSG_KUBE_PING:
+		store_ping(FD_STORE_DIR, &r);
+		break;
 	case MSG_KUBE_STATUS:
 		store_write(FD_STORE_STATUS, pod->pod_ns, pod->pod_name, m->fds[0], &r);
 		break;
-	default: /* a directory has nobody to tell of events */
+	case MSG_KUBE_EVENT: /* a directory has nobody to tell of events */
 		return;
+	default: /* nor resources that drivers publish */
+		r.code = 404;
 	}
 	serve_answer(t, &r, memfd);
 }

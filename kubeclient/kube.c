@@ -15,6 +15,7 @@
 #include "seccomp/sandbox.h"
 
 #define EVENT_MS 120000 /* for so long an event is worth telling */
+#define PING_MS 800 /* STATUS is asked for every few seconds, and not to take one of them */
 #define STATUS_MAX (256u << 10) /* bytes; what the API allows to all annotations of an object */
 
 static struct wire control = WIRE_INIT(FD_CONTROL, ROLE_KUBE, ROLE_SUPERVISOR);
@@ -108,6 +109,29 @@ serve_event(const struct msg_kube_bind *pod, const struct msg_kube_event *e)
 		log_warn("event about pod %s/%s: dropped, too many wait", pod->pod_ns, pod->pod_name);
 }
 
+/* Any answer will do: who may ask for what is not the question. */
+static void
+answer_ping(const struct api_request *q, unsigned code, const char *text, const char *body, size_t len)
+{
+	struct msg_kube_reply r = { .code = code >= 500 || code == 401 ? code : 200 };
+
+	(void)body;
+	(void)len;
+	snprintf(r.text, sizeof(r.text), "%s", text);
+	serve_answer(&q->ticket, &r, -1);
+}
+
+static void
+serve_ping(const struct serve_ticket *t)
+{
+	struct api_request q = { .verb = "get", .resource = "/readyz", .group = "", .method = "GET", .accept = "*/*", .only_status = true,
+				 .urgent = true, .done = answer_ping, .ticket = *t, .path = "/readyz",
+				 .deadline = util_now_ms() + (conf->api_ms < PING_MS ? conf->api_ms : PING_MS) };
+
+	if (api_start(&q) < 0)
+		answer_ping(&q, 503, "too many requests are under way", NULL, 0);
+}
+
 static void
 serve_request(const struct serve_ticket *t, const struct msg_kube_bind *pod, struct wire_msg *m)
 {
@@ -117,6 +141,9 @@ serve_request(const struct serve_ticket *t, const struct msg_kube_bind *pod, str
 		break;
 	case MSG_KUBE_NAD:
 		nads_get(t, m->body.kube_nad.ns, m->body.kube_nad.name, m->body.kube_nad.fresh);
+		break;
+	case MSG_KUBE_PING:
+		serve_ping(t);
 		break;
 	case MSG_KUBE_STATUS:
 		serve_put_status(t, pod, m);

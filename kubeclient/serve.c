@@ -75,7 +75,7 @@ serve_channel(struct channel *c)
 	}
 	t.serial = m.head.serial;
 	c->waiting = m.head.type != MSG_KUBE_EVENT;
-	if (c->pod.pod_name[0] == '\0' && m.head.type != MSG_KUBE_NAD) {
+	if (c->pod.pod_name[0] == '\0' && m.head.type != MSG_KUBE_NAD && m.head.type != MSG_KUBE_PING) {
 		/* GC and STATUS are of no pod. */
 		struct msg_kube_reply r = { .code = 404 };
 

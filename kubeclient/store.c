@@ -66,6 +66,17 @@ open_beneath(int dir, const char *path, uint64_t flags, uint64_t mode)
 	return fd < 0 ? -errno : fd;
 }
 
+void
+store_ping(int dir, struct msg_kube_reply *r)
+{
+	cleanup_close int fd = open_beneath(dir, STORE_PODS, O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd < 0 && fd != -ENOENT)
+		set_errno(r, STORE_PODS, -fd);
+	else
+		set_reply(r, 200, "store");
+}
+
 static int
 copy_file(int fd, const char *path, struct msg_kube_reply *r)
 {

@@ -16,6 +16,9 @@
  * sealed memfd that the caller owns, or -1 with code and text saying what is wrong with which file. */
 int store_read(int dir, const char *kind, const char *ns, const char *name, struct msg_kube_reply *r);
 
+/* Can the store be read? Fills in r. */
+void store_ping(int dir, struct msg_kube_reply *r);
+
 /* Writes the memfd's bytes to <ns>/<name>.json in the status directory, in one step as seen by readers. Fills in r. */
 void store_write(int dir, const char *ns, const char *name, int memfd, struct msg_kube_reply *r);
 

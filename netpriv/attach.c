@@ -98,6 +98,8 @@ answer(struct cmd *c)
 {
 	bool ok = true;
 
+	if (c->verb == CNI_STATUS && c->result.code == CNI_ERR_TRY_AGAIN)
+		c->result.code = CNI_ERR_NOT_AVAILABLE;
 	if (c->shim.fd >= 0)
 		ok = wire_send(&c->shim, MSG_RESULT, 0, &c->result, &c->result_fd,
 			       c->result_fd >= 0) == 0;
@@ -265,15 +267,17 @@ may_start(const struct cmd *c)
 	if (c->sweeping > 0) /* what was attached to the pod goes first */
 		return false;
 	for (const struct cmd *o = attach.cmds; o; o = o->next) {
-		if (o->phase != CMD_RUN && o->phase != CMD_UNDO && !(o->phase == CMD_QUEUED && container))
-			continue;
-		if (o == c)
+		if (o == c || (o->phase != CMD_RUN && o->phase != CMD_UNDO && o->phase != CMD_QUEUED))
 			continue;
 		if (o->phase != CMD_QUEUED) {
 			running += container == (o->target.container_id[0] != '\0');
 			internal += o->origin > CMD_PLUG;
 		} else if (o->began >= c->began)
 			continue;
+		/* GC says which attachments there are: it runs alone, but for the DELs that it begins. */
+		if ((o->verb == CNI_GC && container && c->parent != o) ||
+		    (c->verb == CNI_GC && o->target.container_id[0] && o->parent != c))
+			return false;
 		/* One command a container at a time, in order of arrival; and one a path, since exec binds over it. */
 		if (container && (strcmp(o->target.container_id, c->target.container_id) == 0 ||
 				  same_path(o->target.netns, c->target.netns)))

@@ -38,11 +38,26 @@ answer(struct cmd *c, enum msg_type type, const void *body, int fd)
 		close(fd);
 }
 
+/* What is half undone is no pod's any more. */
+static void
+answer_state(struct cmd *c, const struct journal_entry *e)
+{
+	struct msg_state s = { .kind = STATE_NONE };
+
+	if (e) {
+		s.kind = e->owed ? STATE_IS_PLAN : e->kind;
+		s.owed = e->owed;
+		memcpy(s.container_id, e->head.target.container_id, sizeof(s.container_id));
+		memcpy(s.ifname, e->head.target.ifname, sizeof(s.ifname));
+		memcpy(s.main, e->head.main, sizeof(s.main));
+	}
+	answer(c, MSG_STATE, &s, e ? e->blob : -1);
+}
+
 /* Safe: gives back what was journalled for this very attachment. An entry that cannot be read must not look like none. */
 static void
 op_state_get(struct cmd *c, struct wire_msg *m)
 {
-	struct msg_state s = { .kind = STATE_NONE };
 	struct journal_entry e;
 	int err = journal_load(&c->target, true, &e);
 
@@ -51,9 +66,7 @@ op_state_get(struct cmd *c, struct wire_msg *m)
 		attach_lost(c, strerror(-err));
 		return;
 	}
-	if (err == 0)
-		s.kind = e.owed ? STATE_IS_PLAN : e.kind; /* what is half undone is no pod's any more */
-	answer(c, MSG_STATE, &s, err == 0 ? e.blob : -1);
+	answer_state(c, err == 0 ? &e : NULL);
 }
 
 /* Safe: entries of the container that the channel is bound to; GC sees all, read-only: which networks of the node have which attachments
@@ -62,13 +75,10 @@ static void
 op_state_next(struct cmd *c, struct wire_msg *m)
 {
 	const struct msg_state_next *after = &m->body.state_next;
-	struct msg_state s = { .kind = STATE_NONE };
 	struct journal_entry e;
 	int err = journal_next(c->target.container_id, after->container_id, after->ifname, &e);
 
-	if (err == 0)
-		s.kind = e.owed ? STATE_IS_PLAN : e.kind;
-	answer(c, MSG_STATE, &s, err == 0 ? e.blob : -1);
+	answer_state(c, err == 0 ? &e : NULL);
 }
 
 /* Safe: files of Multus' about the container that the channel is bound to, beneath the one directory; the name is made here of checked

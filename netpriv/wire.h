@@ -161,7 +161,10 @@ struct msg_state_get {
 #define STATE_IS_DONE 2u
 struct msg_state {
 	uint32_t kind; /* with a memfd unless STATE_NONE */
-	uint32_t zero;
+	uint32_t owed; /* 1: undoing it was begun and did not finish */
+	char container_id[WIRE_ID]; /* whose it is */
+	char ifname[16];
+	char main[16]; /* attached while the pod ran: the pod's first interface */
 };
 
 /* An entry like STATE_GET's, in the order of names: the first one behind container_id and ifname ("": the first of all). CHECK sees

@@ -64,7 +64,8 @@ CHECK(exec_run, wire_check_delegate_run(&m->run) && m->alias <= 1 && m->deadline
 	wire_check_target(&m->target, m->run.verb))
 CHECK(exec_kill, m->target != 0)
 CHECK(delegate_done, m->how <= DONE_FAILED && FIELD(m->text))
-CHECK(state, m->kind <= STATE_IS_DONE && m->zero == 0)
+CHECK(state, m->kind <= STATE_IS_DONE && m->owed <= 1 && EMPTY_OR(m->container_id, check_container_id) &&
+	EMPTY_OR(m->ifname, check_ifname) && EMPTY_OR(m->main, check_ifname))
 CHECK(state_next, EMPTY_OR(m->container_id, check_container_id) && EMPTY_OR(m->ifname, check_ifname))
 CHECK(cache_get, EMPTY_OR(m->net, check_network_name) && EMPTY_OR(m->ifname, check_ifname))
 CHECK(conf_get, (m->net < CONF_NETS || m->net >= CONF_NET_READY) && m->index < WIRE_CONF_FILES &&

@@ -180,7 +180,12 @@ misbehave(const char *mode)
 	} else if (!strcmp(mode, "badip")) {
 		answer("{\"cniVersion\":\"1.0.0\",\"ips\":[{\"address\":\"10.0.0.300/24\"}]}");
 	} else if (!strcmp(mode, "fail")) {
-		answer("{\"cniVersion\":\"1.0.0\",\"code\":123,\"msg\":\"no luck today\",\"details\":\"ask again\"}");
+		char code[16], text[128];
+
+		find_key("code", code, sizeof(code));
+		snprintf(text, sizeof(text), "{\"cniVersion\":\"1.0.0\",\"code\":%s,\"msg\":\"no luck today\",\"details\":\"ask again\"}",
+			 *code ? code : "123");
+		answer(text);
 		return 1;
 	} else if (!strcmp(mode, "failtext")) {
 		answer("not an error object: \033[31m%s%n");

@@ -84,14 +84,32 @@ def test_status(postern):
     postern.cni("STATUS", version="1.0.0").failed(1)
 
 
-def test_status_of_a_sick_cluster_network(make_postern):
+@pytest.mark.parametrize("code", [50, 51, 123])
+def test_status_of_a_sick_cluster_network(make_postern, code):
     p = make_postern()
-    p.cluster({"type": "misbehave", "mode": "fail", "on": "STATUS"}, cniVersion="1.1.0")
+    p.cluster({"type": "misbehave", "mode": "fail", "on": "STATUS", "code": code}, cniVersion="1.1.0")
     p.start()
-    p.cni("STATUS", version="1.1.0").failed(123)
+    assert "no luck today" in p.cni("STATUS", version="1.1.0").failed(code).said
 
 
 def test_status_without_a_cluster_network(make_postern):
     p = make_postern(clusterNetwork="/nonexistent/none.conflist")
     p.start()
-    p.cni("STATUS", version="1.1.0").failed()
+    p.cni("STATUS", version="1.1.0").failed(50)
+
+
+def test_status_with_an_unreadable_store(make_postern):
+    p = make_postern()
+    p.start()
+    p.cni("STATUS", version="1.1.0").ok()
+    (p.store / "pods").chmod(0)
+    assert "pods" in p.cni("STATUS", version="1.1.0").failed(50).said
+    (p.store / "pods").chmod(0o755)
+    p.cni("STATUS", version="1.1.0").ok()
+
+
+def test_status_of_a_stopped_service(make_postern):
+    p = make_postern()
+    p.start()
+    p.stop()
+    p.cni("STATUS", version="1.1.0").failed(50)

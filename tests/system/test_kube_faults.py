@@ -6,6 +6,7 @@ import json
 import threading
 import time
 
+import harness
 import kube
 import pytest
 from apiserver.store import event_line, expired
@@ -163,6 +164,19 @@ def test_a_server_that_comes_late(make, server):
     server.accept_again()
     p.add(pod).ok()
     p.delete(pod).ok()
+
+
+def test_status_says_whether_the_server_answers(make, server):
+    p = make(deadlines={"api": 10})
+    server.refuse()
+    p.start()
+    assert "pods and networks cannot be asked for" in p.cni("STATUS", version="1.1.0").failed(50).msg
+    server.accept_again()
+    harness.wait_for("STATUS to be well", lambda: p.cni("STATUS", version="1.1.0").exit == 0)
+    server.blackhole()
+    assert "pods and networks cannot be asked for" in p.cni("STATUS", version="1.1.0").failed(50).msg
+    server.blackhole(False)
+    harness.wait_for("STATUS to be well again", lambda: p.cni("STATUS", version="1.1.0").exit == 0)
 
 
 def test_a_server_that_restarts(make, server):

@@ -41,7 +41,7 @@ static struct {
 	    *present; /* texts served; interface that is already there */
 	unsigned kind;
 	char *blob;
-	bool fail_plan, fail_status, fail_route;
+	bool fail_plan, fail_status, fail_route, unready, unreachable;
 	char status[2048];
 	int sweep;
 	uint32_t code;
@@ -98,6 +98,28 @@ priv_state_get(unsigned *kind, char **text, size_t *len, struct cnierr *e)
 	*text = w.blob ? strdup(w.blob) : NULL;
 	*len = w.blob ? strlen(w.blob) : 0;
 	return 0;
+}
+
+/* One entry at most: the blob, as container "abc" has it. */
+int
+priv_state_next(struct msg_state *at, char **text, size_t *len, struct cnierr *e)
+{
+	if (!w.blob || at->container_id[0])
+		return 0;
+	*at = (struct msg_state){ .kind = w.kind, .container_id = "abc", .ifname = "eth0" };
+	return priv_state_get(&at->kind, text, len, e) ? -1 : 1;
+}
+
+bool
+priv_ready(void)
+{
+	return !w.unready;
+}
+
+int
+kube_ping(struct cnierr *e)
+{
+	return w.unreachable ? cnierr_set(e, CNI_ERR_TRY_AGAIN, "the API server cannot be reached") : 0;
 }
 
 static int
