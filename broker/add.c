@@ -139,10 +139,60 @@ set_routes(struct add *a)
 	return 0;
 }
 
+/* Adds to all what the journal holds of this container beside the interface at hand: plugged or not. */
+static int
+collect_networks(const struct wire_target *t, bool plugged, struct delegate_list *all, struct cnierr *e)
+{
+	struct msg_state at = { 0 };
+	char *text;
+	size_t len;
+	int r;
+
+	while ((r = priv_state_next(&at, &text, &len, e)) == 1) {
+		struct delegate_list l = { 0 };
+		bool wanted = at.kind == STATE_IS_DONE && strcmp(at.ifname, t->ifname) != 0 && (at.main[0] != '\0') == plugged;
+
+		if (wanted && plan_read(text, len, &l, e) == 0) {
+			for (size_t i = 0; i < l.n && all->n < DELEGATE_MAX; i++) {
+				all->e[all->n] = l.e[i];
+				all->e[all->n++].master = i == 0 && !plugged;
+				l.e[i] = (struct delegate){ 0 };
+			}
+		}
+		delegate_list_clear(&l);
+		free(text);
+	}
+	return r;
+}
+
+/* The network-status of a pod whose networks change while it runs: what the journal says, and the new one, if there is one. */
+static char *
+changed_status(const struct wire_target *t, const struct delegate *plugged, struct cnierr *e)
+{
+	struct delegate_list all = { 0 };
+	char *text = NULL;
+
+	if (collect_networks(t, false, &all, e) == 0 && collect_networks(t, true, &all, e) == 0 && !e->code) {
+		bool added = plugged && all.n < DELEGATE_MAX;
+
+		if (added)
+			all.e[all.n++] = *plugged;
+		text = status_text(&all, e);
+		if (!text && !e->code)
+			text = strdup("[]");
+		if (added)
+			all.n--; /* it stays the caller's */
+	}
+	delegate_list_clear(&all);
+	return text;
+}
+
 static int
 publish_status(struct add *a)
 {
-	cleanup_free char *text = a->pod.known ? status_text(&a->l, a->e) : NULL;
+	bool plugged = a->offer->flags & OFFER_PLUG;
+	cleanup_free char *text = plugged ? changed_status(&a->offer->target, &a->l.e[0], a->e)
+				  : a->pod.known ? status_text(&a->l, a->e) : NULL;
 
 	return text ? kube_put_status(a->pod.uid, text, a->e) : a->e->code ? -1 : 0;
 }
@@ -187,6 +237,21 @@ roll_back(struct add *a, struct verdict *v)
 	v->results = make_plan(a);
 	if (!v->results)
 		log_warn("container %s: %s", a->offer->target.container_id, e.msg);
+}
+
+void
+add_unplugged(const struct conf *conf, const struct msg_offer *offer)
+{
+	struct cnierr e = { 0 };
+	struct add a = { .conf = conf, .offer = offer, .e = &e };
+	cleanup_free char *text = find_pod(&a) == 0 ? changed_status(&offer->target, NULL, &e) : NULL;
+
+	if (text)
+		kube_put_status(a.pod.uid, text, &e);
+	if (e.code)
+		log_warn("container %s: interface %s is detached, but the pod's network-status may still name it: %s",
+			 offer->target.container_id, offer->target.ifname, e.msg);
+	pod_clear(&a.pod);
 }
 
 void

@@ -47,11 +47,14 @@ struct netconf {
 	char name[256];
 	json_t *root;     /* the whole object; owned */
 	json_t *runtime;  /* runtimeConfig, borrowed from root, or NULL */
+	char *selection;  /* hot-plug: the network selection in its place, a JSON array; owned */
 };
 
 /* Parses and checks stdin as the CNI skeleton does: JSON object (code 6), name (7), supported cniVersion (1), and verb against
  * version (CHECK >= 0.4.0, GC and STATUS >= 1.1.0: code 1). 0, or -1 with e set. */
 int netconf_parse(const char *text, size_t len, enum cni_verb verb, struct netconf *nc, struct cnierr *e);
+/* What a hot-plug request carries instead: it is read by delegates_build(). Its result is of version 1.1.0. */
+int netconf_selection(const char *text, size_t len, struct netconf *nc, struct cnierr *e);
 void netconf_clear(struct netconf *nc);
 
 /* Where delegates_build() gets its texts. Real: priv.c and ask.c; in unit tests: tables. Each returns a new JSON value, or NULL
@@ -80,7 +83,7 @@ void pod_clear(struct pod *p);
  * target->pod_uid (both non-empty, not a static pod): mismatch is an error. */
 int pod_parse(const json_t *manifest, const struct wire_target *target, struct pod *p, struct cnierr *e);
 
-/* The networks that pod gets: clusterNetwork (or netconf's "delegates"), defaultNetworks (not in systemNamespaces), the default-
+/* The network of nc->selection, at target->ifname; or the networks that pod gets: clusterNetwork (or netconf's "delegates"), defaultNetworks (not in systemNamespaces), the default-
  * network annotation in place of the first, the networks annotation; with interface names given out (CNI_IFNAME, then as asked
  * for, then net<i>) and checked unique; device, cni-args and capability arguments injected; namespaceIsolation applied.
  * pod NULL (GC, STATUS): the cluster network only. l must be zeroed. 0, or -1 with e set and l cleared. */

@@ -16,6 +16,7 @@
 
 #define NETWORKS_ANNOTATION "k8s.v1.cni.cncf.io/networks"
 #define DEFAULT_ANNOTATION  "v1.multus-cni.io/default-network"
+#define ANNOTATION(key)	    "annotation " key
 #define bad(e, ...)	    cnierr_set(e, CNI_ERR_CONFIG, __VA_ARGS__)
 
 struct builder {
@@ -175,7 +176,7 @@ add_defaults(struct builder *b)
 
 /* The NAD that sel names into the zeroed d. */
 static int
-load_selection(struct builder *b, const struct netsel *sel, const char *annotation,
+load_selection(struct builder *b, const struct netsel *sel, const char *what,
 	       struct delegate *d)
 {
 	const struct conf *c = b->conf;
@@ -185,18 +186,18 @@ load_selection(struct builder *b, const struct netsel *sel, const char *annotati
 	    !is_listed(c->global_namespaces, c->n_global_namespaces, sel->ns) &&
 	    !(d->master && strcmp(sel->ns, c->multus_namespace) == 0))
 		return bad(b->e,
-			   "annotation %s: namespace isolation is enabled: the pod is in namespace "
+			   "%s: namespace isolation is enabled: the pod is in namespace "
 			   "%s but asks for "
 			   "network %s in namespace %s",
-			   annotation, b->pod->ns, sel->name, sel->ns);
+			   what, b->pod->ns, sel->name, sel->ns);
 	r = resolve_nad(b->src, sel->ns, sel->name, d, b->e);
 	if (r == 1 && b->src->missing)
 		b->src->missing(sel->ns, sel->name);
 	if (r == 1)
 		return bad(
 		    b->e,
-		    "annotation %s: there is no NetworkAttachmentDefinition %s in namespace %s",
-		    annotation, sel->name, sel->ns);
+		    "%s: there is no NetworkAttachmentDefinition %s in namespace %s",
+		    what, sel->name, sel->ns);
 	return r ? -1 : inject_selection(d, sel, b->e);
 }
 
@@ -210,13 +211,13 @@ replace_default(struct builder *b)
 
 	if (!v)
 		return 0;
-	if (netsel_parse(json_string_value(v), b->conf->multus_namespace, DEFAULT_ANNOTATION, &list,
+	if (netsel_parse(json_string_value(v), b->conf->multus_namespace, ANNOTATION(DEFAULT_ANNOTATION), &list,
 			 b->e))
 		return -1;
 	if (list.n == 1) {
 		delegate_clear(&b->l->e[0]);
 		b->l->e[0].master = true;
-		r = load_selection(b, &list.e[0], DEFAULT_ANNOTATION, &b->l->e[0]);
+		r = load_selection(b, &list.e[0], ANNOTATION(DEFAULT_ANNOTATION), &b->l->e[0]);
 	} else {
 		r = bad(b->e, "annotation %s: must name exactly one network, not %zu",
 			DEFAULT_ANNOTATION, list.n);
@@ -234,12 +235,12 @@ add_selections(struct builder *b)
 
 	if (!v)
 		return 0;
-	if (netsel_parse(json_string_value(v), b->pod->ns, NETWORKS_ANNOTATION, &list, b->e))
+	if (netsel_parse(json_string_value(v), b->pod->ns, ANNOTATION(NETWORKS_ANNOTATION), &list, b->e))
 		return -1;
 	for (size_t i = 0; i < list.n && !r; i++) {
 		struct delegate *d = next_delegate(b);
 
-		r = d ? load_selection(b, &list.e[i], NETWORKS_ANNOTATION, d) : -1;
+		r = d ? load_selection(b, &list.e[i], ANNOTATION(NETWORKS_ANNOTATION), d) : -1;
 	}
 	netsel_clear(&list);
 	return r;
@@ -384,6 +385,25 @@ build_list(struct builder *b)
 	return check_gateways(b) || name_interfaces(b) || check_ipam(b) ? -1 : 0;
 }
 
+/* The one network of a request to attach it to a pod that runs, at the target's interface. */
+static int
+build_plugged(struct builder *b, const char *selection)
+{
+	struct netsel_list list = {0};
+	struct delegate *d = next_delegate(b);
+	int r = netsel_parse(selection, b->pod->ns, "network selection", &list, b->e);
+
+	if (r == 0 && list.n != 1)
+		r = bad(b->e, "network selection: must be one JSON object");
+	if (r == 0 && list.e[0].ifname[0] && strcmp(list.e[0].ifname, b->target->ifname) != 0)
+		r = bad(b->e, "network selection: \"interface\" is not %s, which is asked for", b->target->ifname);
+	if (r == 0)
+		r = load_selection(b, &list.e[0], "network selection", d);
+	util_copy(d->ifname, sizeof(d->ifname), b->target->ifname);
+	netsel_clear(&list);
+	return r || check_gateways(b) || check_ipam(b) ? -1 : 0;
+}
+
 int
 delegates_build(const struct conf *conf, const struct netconf *nc, const struct wire_target *target,
 		const struct pod *pod, const struct delegate_source *src, struct delegate_list *l,
@@ -398,7 +418,7 @@ delegates_build(const struct conf *conf, const struct netconf *nc, const struct 
 	    .l = l,
 	    .e = e,
 	};
-	int r = build_list(&b);
+	int r = nc->selection ? build_plugged(&b, nc->selection) : build_list(&b);
 
 	if (r)
 		delegate_list_clear(l);

@@ -3,6 +3,7 @@
  * Runs in: worker.  Trusts: nothing; the runtime took it from a file of the node's
  * administrator. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker/delegate.h"
@@ -85,9 +86,21 @@ netconf_parse(const char *text, size_t len, enum cni_verb verb, struct netconf *
 	return -1;
 }
 
+int
+netconf_selection(const char *text, size_t len, struct netconf *nc, struct cnierr *e)
+{
+	memset(nc, 0, sizeof(*nc));
+	util_copy(nc->version, sizeof(nc->version), "1.1.0");
+	if (asprintf(&nc->selection, "[%.*s]", (int)len, text) >= 0)
+		return 0;
+	nc->selection = NULL;
+	return cnierr_set(e, CNI_ERR_INTERNAL, "network selection: out of memory");
+}
+
 void
 netconf_clear(struct netconf *nc)
 {
 	json_decref(nc->root);
+	free(nc->selection);
 	memset(nc, 0, sizeof(*nc));
 }

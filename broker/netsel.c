@@ -152,19 +152,19 @@ parse_item(char *item, const char *default_ns, const char *where, struct netsel 
 }
 
 static int
-parse_text(const char *value, const char *default_ns, const char *annotation,
+parse_text(const char *value, const char *default_ns, const char *what,
 	   struct netsel_list *list, struct cnierr *e)
 {
 	cleanup_free char *copy = strdup(value);
 	char where[128], *rest = copy, *item;
 
 	if (!copy)
-		return cnierr_set(e, CNI_ERR_INTERNAL, "annotation %s: out of memory", annotation);
+		return cnierr_set(e, CNI_ERR_INTERNAL, "%s: out of memory", what);
 	while ((item = strsep(&rest, ","))) {
 		if (list->n == NETSEL_MAX)
-			return bad(e, "annotation %s: more than %d networks", annotation,
+			return bad(e, "%s: more than %d networks", what,
 				   NETSEL_MAX);
-		snprintf(where, sizeof(where), "annotation %s: element %zu", annotation,
+		snprintf(where, sizeof(where), "%s: element %zu", what,
 			 list->n + 1);
 		if (parse_item(item, default_ns, where, &list->e[list->n++], e))
 			return -1;
@@ -339,7 +339,7 @@ parse_object(const json_t *obj, const char *default_ns, const char *where, struc
 }
 
 static int
-parse_json(const char *value, const char *default_ns, const char *annotation,
+parse_json(const char *value, const char *default_ns, const char *what,
 	   struct netsel_list *list, struct cnierr *e)
 {
 	cleanup_json json_t *root = NULL;
@@ -347,18 +347,16 @@ parse_json(const char *value, const char *default_ns, const char *annotation,
 	json_t *obj;
 	size_t i;
 
-	snprintf(where, sizeof(where), "annotation %s", annotation);
-	root = json_read(value, strlen(value), where, e);
+	root = json_read(value, strlen(value), what, e);
 	if (!root)
 		return -1;
 	if (!json_is_array(root))
-		return bad(e, "%s: must be a JSON array of objects, or a comma list of names",
-			   where);
+		return bad(e, "%s: must be a JSON array of objects, or a comma list of names", what);
 	if (json_array_size(root) > NETSEL_MAX)
-		return bad(e, "%s: more than %d networks", where, NETSEL_MAX);
+		return bad(e, "%s: more than %d networks", what, NETSEL_MAX);
 	json_array_foreach(root, i, obj)
 	{
-		snprintf(where, sizeof(where), "annotation %s: element %zu", annotation, i + 1);
+		snprintf(where, sizeof(where), "%s: element %zu", what, i + 1);
 		if (parse_object(obj, default_ns, where, &list->e[list->n++], e))
 			return -1;
 	}
@@ -366,7 +364,7 @@ parse_json(const char *value, const char *default_ns, const char *annotation,
 }
 
 int
-netsel_parse(const char *value, const char *default_ns, const char *annotation,
+netsel_parse(const char *value, const char *default_ns, const char *what,
 	     struct netsel_list *list, struct cnierr *e)
 {
 	int r;
@@ -374,9 +372,9 @@ netsel_parse(const char *value, const char *default_ns, const char *annotation,
 	if (!value || !*value)
 		return 0;
 	if (strpbrk(value, "[{\""))
-		r = parse_json(value, default_ns, annotation, list, e);
+		r = parse_json(value, default_ns, what, list, e);
 	else
-		r = parse_text(value, default_ns, annotation, list, e);
+		r = parse_text(value, default_ns, what, list, e);
 	if (r)
 		netsel_clear(list);
 	return r;

@@ -30,8 +30,8 @@ struct netsel_list {
 };
 
 /* Parses an annotation's value (text or JSON form; absent = NULL or "" = no networks). default_ns is used where an element
- * names none. annotation names it in errors. list must be zeroed; 0, or -1 with e set and list cleared. */
-int netsel_parse(const char *value, const char *default_ns, const char *annotation, struct netsel_list *list,
+ * names none. what names it in errors. list must be zeroed; 0, or -1 with e set and list cleared. */
+int netsel_parse(const char *value, const char *default_ns, const char *what, struct netsel_list *list,
 		 struct cnierr *e);
 
 void netsel_clear(struct netsel_list *list);

@@ -18,7 +18,7 @@ void ask_init(int kube_fd); /* ask.c's half of it */
 /* The journal's entry: *text malloc'd (caller frees), *kind STATE_*. 0, or -1 with e. */
 int priv_state_get(unsigned *kind, char **text, size_t *len, struct cnierr *e);
 
-/* The journal's entries in order, as GC and CHECK may see them: *at is where the last one was (zeroed: from the start). 1 = *at and
+/* The journal's entries in order, of this container or, for GC, of all: *at is where the last one was (zeroed: from the start). 1 = *at and
  * *text are of the next one, 0 = no more, -1 with e. */
 int priv_state_next(struct msg_state *at, char **text, size_t *len, struct cnierr *e);
 

@@ -211,9 +211,12 @@ run_verb(const struct conf *conf, const struct msg_offer *offer, const char *con
 	/* DEL must go on when the configuration is broken or, after a restart, not known. */
 	if (offer->verb == CNI_DEL) {
 		run_del(offer, v);
+		if (offer->flags & OFFER_PLUG)
+			add_unplugged(conf, offer);
 		return;
 	}
-	if (netconf_parse(config, len, offer->verb, &nc, &v->e))
+	if (offer->flags & OFFER_PLUG ? netconf_selection(config, len, &nc, &v->e)
+				      : netconf_parse(config, len, offer->verb, &nc, &v->e))
 		return;
 	switch (offer->verb) {
 	case CNI_ADD:

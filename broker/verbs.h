@@ -35,4 +35,7 @@ bool verbs_undo(struct delegate_list *l, size_t n, const struct msg_offer *offer
 /* ADD (add.c). */
 void add_run(const struct conf *conf, const struct msg_offer *offer, const struct netconf *nc, struct verdict *v);
 
+/* Takes a hot-plugged network that is being detached off the pod's network-status; failures are logged. */
+void add_unplugged(const struct conf *conf, const struct msg_offer *offer);
+
 #endif

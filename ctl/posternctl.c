@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "ctl/list.h"
+#include "ctl/plug.h"
 #include "ctl/verify.h"
 #include "netpriv/check.h"
 #include "netpriv/log.h"
@@ -15,11 +17,14 @@
 
 static const char usage[] =
     "usage: posternctl verify [--json] [--door PATH]\n"
+    "       posternctl list [--json] [--journal DIR]\n"
+    "       posternctl attach|detach NAMESPACE/POD ...\n"
     "       posternctl --help | --version\n"
     "\n"
     "verify   compare how each role of the running service is confined with what this build "
     "expects:\n"
     "         a table, or a JSON array with --json; exit status 1 on any difference\n"
+    "list     what the journal holds: attachments, and what is still to be undone\n"
     "\n"
     "--door   the service's socket (default: the line in " DOOR_FILE ", else\n"
     "         " DOOR_DEFAULT ")\n";
@@ -84,7 +89,7 @@ main(int argc, char **argv)
 	if (argc < 2)
 		return usage_error("a command is missing", NULL);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-		fputs(usage, stdout);
+		printf("%s\n%s", usage, plug_usage);
 		return 0;
 	}
 	if (strcmp(argv[1], "--version") == 0) {
@@ -93,5 +98,11 @@ main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "verify") == 0)
 		return run_verify(argc - 2, argv + 2);
+	if (strcmp(argv[1], "list") == 0)
+		return list_run(argc - 1, argv + 1);
+	if (strcmp(argv[1], "attach") == 0)
+		return plug_run(CNI_ADD, argc - 1, argv + 1);
+	if (strcmp(argv[1], "detach") == 0)
+		return plug_run(CNI_DEL, argc - 1, argv + 1);
 	return usage_error("unknown command", argv[1]);
 }

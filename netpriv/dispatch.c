@@ -240,7 +240,7 @@ static const struct {
 	void (*op)(struct cmd *c, struct wire_msg *m);
 } allowed[MSG_COUNT] = {
 	[MSG_STATE_GET] = { BIT(CNI_ADD) | BIT(CNI_DEL) | BIT(CNI_CHECK), false, false, op_state_get },
-	[MSG_STATE_NEXT] = { BIT(CNI_CHECK) | BIT(CNI_GC), false, false, op_state_next },
+	[MSG_STATE_NEXT] = { ~BIT(CNI_STATUS), false, false, op_state_next },
 	[MSG_STATE_PLAN] = { BIT(CNI_ADD) | BIT(CNI_DEL), false, false, op_state_plan }, /* has more to ask */
 	[MSG_CACHE_GET] = { BIT(CNI_DEL) | BIT(CNI_CHECK), false, false, op_cache_get },
 	[MSG_CONF_GET] = { BIT(CNI_ADD) | BIT(CNI_GC) | BIT(CNI_STATUS), false, false, op_conf_get },

@@ -167,8 +167,8 @@ struct msg_state {
 	char main[16]; /* attached while the pod ran: the pod's first interface */
 };
 
-/* An entry like STATE_GET's, in the order of names: the first one behind container_id and ifname ("": the first of all). CHECK sees
- * the entries of its own container, GC all. */
+/* An entry like STATE_GET's, in the order of names: the first one behind container_id and ifname ("": the first of all); of the
+ * command's own container, for GC of all. */
 struct msg_state_next {
 	char container_id[WIRE_ID];
 	char ifname[16];

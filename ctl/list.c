@@ -1,0 +1,103 @@
+/* The journal for people. Nothing is locked: an entry that changes meanwhile is seen as it was or as it is.
+ * Runs in: posternctl.  Trusts: the journal's directory, which only root can write to. */
+#include "ctl/list.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "netpriv/journal.h"
+#include "netpriv/log.h"
+#include "netpriv/util.h"
+
+static json_t *
+read_plan(int blob)
+{
+	json_t *plan = NULL;
+	void *map;
+	size_t len;
+
+	if (util_map_memfd(blob, WIRE_MEMFD_MAX, &map, &len) == 0 && map) {
+		plan = json_loadb(map, len, JSON_REJECT_DUPLICATES, NULL);
+		munmap(map, len);
+	}
+	return plan;
+}
+
+static const char *
+state_of(const struct journal_entry *e)
+{
+	return e->owed ? "to be undone" : e->stale ? "of an earlier boot" : e->live ? "attached" : "being attached";
+}
+
+static json_t *
+describe(const struct journal_entry *e)
+{
+	const struct wire_target *t = &e->head.target;
+	json_t *networks = json_array(), *plan = read_plan(e->blob), *network;
+	size_t i;
+
+	json_array_foreach(json_object_get(plan, "networks"), i, network)
+		json_array_append_new(networks, json_pack("{s:O?, s:O?}", "network", json_object_get(network, "display"), "interface",
+							  json_object_get(network, "ifname")));
+	json_decref(plan);
+	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:o}", "pod_namespace", t->pod_ns, "pod", t->pod_name, "container", t->container_id,
+			 "state", state_of(e), "hotplugged", e->head.main[0] != '\0', "networks", networks);
+}
+
+static void
+print_entry(const json_t *entry)
+{
+	json_t *network;
+	size_t i;
+
+	printf("%s/%s  %.13s  %s:", json_string_value(json_object_get(entry, "pod_namespace")),
+	       json_string_value(json_object_get(entry, "pod")), json_string_value(json_object_get(entry, "container")),
+	       json_string_value(json_object_get(entry, "state")));
+	json_array_foreach(json_object_get(entry, "networks"), i, network)
+		printf("%s %s %s", i ? "," : "", json_string_value(json_object_get(network, "interface")) ?: "?",
+		       json_string_value(json_object_get(network, "network")) ?: "?");
+	printf("%s\n", json_is_true(json_object_get(entry, "hotplugged")) ? " (while it ran)" : "");
+}
+
+int
+list_run(int argc, char **argv)
+{
+	static const struct option known[] = { { "json", no_argument, NULL, 'j' }, { "journal", required_argument, NULL, 'd' },
+					       { NULL, 0, NULL, 0 } };
+	const char *dir = LIST_JOURNAL;
+	struct journal_entry e = { 0 };
+	char id[WIRE_ID] = "", ifname[16] = "";
+	json_t *all = json_array(), *entry;
+	bool json = false;
+	size_t i;
+	int option, fd;
+
+	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		if (option == '?')
+			return 2;
+		json = json || option == 'j';
+		dir = option == 'd' ? optarg : dir;
+	}
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		log_fatal("%s: %s; --journal names another directory (<cniDir>/journal)", dir, strerror(errno));
+	journal_init(fd);
+	while (journal_next("", id, ifname, &e) == 0) {
+		util_copy(id, sizeof(id), e.head.target.container_id);
+		util_copy(ifname, sizeof(ifname), e.head.target.ifname);
+		json_array_append_new(all, describe(&e));
+		close(e.blob);
+	}
+	if (json)
+		json_dumpf(all, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII);
+	else
+		json_array_foreach(all, i, entry)
+			print_entry(entry);
+	if (json)
+		putchar('\n');
+	json_decref(all);
+	return 0;
+}
