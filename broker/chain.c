@@ -174,6 +174,13 @@ load_version(const json_t *config, const char *what, struct delegate *d, struct 
 	return util_copy(d->version, sizeof(d->version), best ? best : "");
 }
 
+void
+chain_force_version(json_t *config, const char *version)
+{
+	json_object_set_new(config, "cniVersion", json_string(version));
+	json_object_del(config, "cniVersions");
+}
+
 static int
 load_name(const json_t *config, const char *what, struct delegate *d, struct cnierr *e)
 {

@@ -18,6 +18,9 @@ enum chain_form {
 int chain_load(const json_t *config, enum chain_form form, const char *what, struct delegate *d,
 	       struct cnierr *e);
 
+/* Before chain_load(): the version that the node's configuration forces. */
+void chain_force_version(json_t *config, const char *version);
+
 /* Adds one plugin at the end. */
 int chain_append(struct delegate *d, const json_t *plugin, const char *what, struct cnierr *e);
 

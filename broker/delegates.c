@@ -8,6 +8,7 @@
 #include "broker/inject.h"
 #include "broker/json.h"
 #include "broker/netsel.h"
+#include "broker/primary.h"
 #include "broker/resolve.h"
 #include "broker/result.h"
 #include "netpriv/check.h"
@@ -118,11 +119,34 @@ add_static(struct builder *b)
 	return 0;
 }
 
+/* The generated configuration names the file that was the primary when it was made: a name among those of the directory, never a
+ * path. One that was not generated here must not look as if it could choose. */
+static int
+add_primary(struct builder *b)
+{
+	const char *dir = b->conf->autoconf_dir, *path = "", *slash;
+	struct delegate *d = next_delegate(b);
+
+	if (!d || json_member_string(b->nc->root, "clusterNetwork", "network configuration", &path, b->e))
+		return -1;
+	slash = strrchr(path, '/');
+	if (*path && (!slash || (size_t)(slash - path) != strlen(dir) || strncmp(path, dir, strlen(dir)) != 0 ||
+		      primary_reserved(b->conf, slash + 1)))
+		return bad(b->e, "network configuration: \"clusterNetwork\" must be a file of %s: set clusterNetwork in the node "
+				 "configuration", dir);
+	if (resolve_primary(b->conf, b->src, slash ? slash + 1 : "", d, b->e))
+		return cnierr_prefix(b->e, "clusterNetwork");
+	return 0;
+}
+
 static int
 add_cluster(struct builder *b)
 {
 	const char *name = "";
 	struct delegate *d;
+
+	if (b->conf->autoconf_base[0] && strcmp(b->conf->networks[0], b->conf->autoconf_dir) == 0)
+		return add_primary(b);
 
 	if (b->conf->n_networks > 0 && b->conf->networks[0][0]) {
 		d = next_delegate(b);

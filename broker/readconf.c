@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <strings.h>
 
-#include "broker/confkey.h"
+#include "broker/conf_extra.h"
 #include "netpriv/check.h"
 #include "netpriv/conf.h"
 #include "netpriv/log.h"
@@ -75,16 +75,6 @@ read_unknown_pods(struct confkey_reader *r, const struct confkey *k, const json_
 	static const struct confkey_word words[] = {{"error", 0}, {"cluster-network", 1}};
 
 	return confkey_word(r, k->name, v, words, ARRAY_LEN(words), &r->c->unknown_pods);
-}
-
-static int
-read_log_to_stderr(struct confkey_reader *r, const struct confkey *k, const json_t *v)
-{
-	if (!json_is_boolean(v))
-		return confkey_refuse(r, k->name, "must be true or false");
-	if (!json_is_true(v))
-		confkey_warn(r, k->name, "is false, but this version logs to stderr only", "");
-	return 0;
 }
 
 /* clusterNetwork and defaultNetworks: a name, or the path of a file or directory. */
@@ -376,41 +366,41 @@ static const struct confkey root_keys[] = {
     {"namespaceIsolation", confkey_bool, CONFKEY_FIELD(namespace_isolation), 0, 0},
     {"globalNamespaces", read_global_namespaces, 0, 0, 0, 0},
     {"logLevel", read_log_level, 0, 0, 0, 0},
-    {"logToStderr", read_log_to_stderr, 0, 0, 0, 0},
+    {"logToStderr", conf_node_flag, 0, 0, 0, 0},
     {"sandbox", read_sandbox, 0, 0, 0, 0},
     {"users", read_users, 0, 0, 0, 0},
     {"limits", read_limits, 0, 0, 0, 0},
     {"deadlines", read_deadlines, 0, 0, 0, 0},
     {"plugins", read_plugins, 0, 0, 0, 0},
-#define UNUSED(name)                                                                               \
-	{                                                                                          \
-		name, NULL, 0, 0, 0, 0                                                             \
-	}
-    UNUSED("auxiliaryCNIChainName"),
-    UNUSED("capabilities"),
-    UNUSED("chrootDir"),
-    UNUSED("cniConfigDir"),
-    UNUSED("cniVersion"),
-    UNUSED("connectionLimit"),
-    UNUSED("delegates"),
-    UNUSED("dns"),
-    UNUSED("enablePprof"),
-    UNUSED("forceCNIVersion"),
-    UNUSED("ipam"),
-    UNUSED("logFile"),
-    UNUSED("logOptions"),
-    UNUSED("metricsPort"),
-    UNUSED("multusAutoconfigDir"),
-    UNUSED("multusConfigFile"),
-    UNUSED("multusMasterCNI"),
-    UNUSED("name"),
-    UNUSED("overrideNetworkName"),
-    UNUSED("prevResult"),
-    UNUSED("readinessindicatorfile"),
-    UNUSED("retryDeleteOnError"),
-    UNUSED("runtimeConfig"),
-    UNUSED("type"),
-#undef UNUSED
+    {"auxiliaryCNIChainName", conf_node_chain, CONFKEY_FIELD(aux_chain), 0, 0},
+    {"check", conf_node_check, 0, 0, 0, 0},
+    {"connectionLimit", conf_node_connections, 0, 0, 0, 0},
+    {"delegates", conf_node_delegates, 0, 0, 0, 0},
+    {"hotplug", conf_node_hotplug, 0, 0, 0, 0},
+    {"logFile", confkey_path, CONFKEY_FIELD(log_file), 0, 0},
+    {"readinessindicatorfile", confkey_path, CONFKEY_FIELD(ready_file), 0, 0},
+    {"retryDeleteOnError", conf_node_flag, 0, 0, 0, 0},
+    {"takeOver", confkey_path, CONFKEY_FIELD(multus_dir), 0, 0},
+    {"multusConfigFile", conf_auto_source, 0, 0, 0, 0},
+    {"multusAutoconfigDir", confkey_path, CONFKEY_FIELD(autoconf_dir), 0, 0},
+    {"multusMasterCNI", conf_auto_file, CONFKEY_FIELD(autoconf_primary), 0, 0},
+    {"cniConfigDir", confkey_path, CONFKEY_FIELD(autoconf_out), 1, 0},
+    {"cniConfigFile", conf_auto_file, CONFKEY_FIELD(autoconf_file), 0, 0},
+    {"replaceMultusConfig", confkey_bool, CONFKEY_FIELD(autoconf_replace), 0, 0},
+    {"overrideNetworkName", confkey_bool, CONFKEY_FIELD(autoconf_name), 0, 0},
+    {"forceCNIVersion", confkey_bool, CONFKEY_FIELD(force_version), 0, 0},
+    {"cniVersion", conf_auto_version, CONFKEY_FIELD(cni_version), 0, 0},
+    {"capabilities", conf_auto_capabilities, 0, 0, 0, 0},
+    {"type", conf_auto_type, 0, 0, 0, 0},
+    {"chrootDir", conf_node_ignored, 0, 0, 0, 0},
+    {"dns", conf_node_ignored, 0, 0, 0, 0},
+    {"ipam", conf_node_ignored, 0, 0, 0, 0},
+    {"logOptions", conf_node_ignored, 0, 0, 0, 0},
+    {"name", conf_node_ignored, 0, 0, 0, 0},
+    {"prevResult", conf_node_ignored, 0, 0, 0, 0},
+    {"runtimeConfig", conf_node_ignored, 0, 0, 0, 0},
+    {"enablePprof", NULL, 0, 0, 0, 0},
+    {"metricsPort", NULL, 0, 0, 0, 0},
 };
 
 /* Fills c from the file's text: conf_defaults() and, over them, its keys; c->error when it is
@@ -431,7 +421,7 @@ read_config(struct conf *c, const char *text, size_t len)
 	if (root && !json_is_object(root))
 		cnierr_set(&r.e, CNI_ERR_CONFIG, "must be one JSON object");
 	else if (root)
-		confkey_object(&r, "", root, root_keys, ARRAY_LEN(root_keys));
+		(void)(confkey_object(&r, "", root, root_keys, ARRAY_LEN(root_keys)) ?: conf_auto_finish(&r) ?: conf_node_finish(&r));
 	if (r.e.code == 0 && c->node_cert && !c->bootstrap[0])
 		confkey_refuse(&r, "perNodeCertificate", "needs \"bootstrapKubeconfig\"");
 	if (c->node_cert)

@@ -8,6 +8,7 @@
 
 #include "broker/chain.h"
 #include "broker/json.h"
+#include "broker/primary.h"
 #include "netpriv/check.h"
 #include "netpriv/role.h"
 #include "netpriv/util.h"
@@ -89,8 +90,18 @@ load_by_name(const struct delegate_source *src, const char *name, struct delegat
 	}
 }
 
+/* Of the cluster network's file the copy that is used, not the file, gets the version that is forced. */
 static int
-load_by_path(const struct delegate_source *src, unsigned net, const char *path, struct delegate *d,
+load_node_file(const struct conf *conf, const struct delegate_source *src, unsigned net, json_t *config, const char *file,
+	       struct delegate *d, struct cnierr *e)
+{
+	if (net == 0 && conf->force_version)
+		chain_force_version(config, conf->cni_version);
+	return load_file(src, net, config, file, d, e);
+}
+
+static int
+load_by_path(const struct conf *conf, const struct delegate_source *src, unsigned net, const char *path, struct delegate *d,
 	     struct cnierr *e)
 {
 	char file[256] = "";
@@ -100,7 +111,26 @@ load_by_path(const struct delegate_source *src, unsigned net, const char *path, 
 		return -1;
 	if (!config)
 		return bad(e, "%s: no configuration file there (*.conf, *.conflist, *.json)", path);
-	return load_file(src, net, config, file, d, e);
+	return load_node_file(conf, src, net, config, file, d, e);
+}
+
+int
+resolve_primary(const struct conf *conf, const struct delegate_source *src, const char *named, struct delegate *d,
+		struct cnierr *e)
+{
+	for (unsigned i = 0;; i++) {
+		char file[256] = "";
+		cleanup_json json_t *config = src->conf_file(src->ctx, 0, "", i, file, e);
+
+		if (!config && !e->code)
+			return *named ? bad(e, "%s/%s, the primary configuration, is not there", conf->autoconf_dir, named)
+				      : bad(e, "%s: no CNI configuration there (*.conf, *.conflist)", conf->autoconf_dir);
+		if (!*file)
+			return -1;
+		if (*named ? strcmp(file, named) == 0 : primary_eligible(conf, file))
+			return config ? load_node_file(conf, src, 0, config, file, d, e) : -1;
+		*e = (struct cnierr){ 0 }; /* another file, whatever is wrong with it */
+	}
 }
 
 /* A device plugin's resource would have to be given to the network as well. */
@@ -216,7 +246,7 @@ resolve_network(const struct conf *conf, const struct delegate_source *src, unsi
 	int r = 1;
 
 	if (strchr(name, '/'))
-		return load_by_path(src, net, name, d, e);
+		return load_by_path(conf, src, net, name, d, e);
 	if (check_dns_subdomain(name))
 		r = resolve_nad(src, conf->multus_namespace, name, d, e);
 	if (r == 1)

@@ -51,6 +51,7 @@ static const struct expectation expected[] = {
     /* The API server's connection is handed to it; it has no network to make one in. */
     {ROLE_KUBE, false, true, true, ROLE_KUBE, NO_HOST_KINDS & ~KIND(PROC_INET), 0},
     {ROLE_DIAL, true, true, true, ROLE_DIAL, KIND(PROC_NETLINK) | KIND(PROC_NSFS) | KIND(PROC_DEVICE), 8},
+    {ROLE_AUTOCONF, true, true, true, ROLE_AUTOCONF, NET_KINDS | KIND(PROC_NETLINK) | KIND(PROC_NSFS) | KIND(PROC_FILE) | KIND(PROC_DEVICE), 2},
 };
 
 struct row {

@@ -1,4 +1,4 @@
-/* Throw-away children.  Runs in: dial, and in those children until run().  Source: fork(2), alarm(2), prctl(2). */
+/* Throw-away children.  Runs in: dial, autoconf, and in those children until run().  Source: fork(2), alarm(2), prctl(2). */
 #include "kubeclient/child.h"
 
 #include <fcntl.h>
@@ -55,7 +55,7 @@ child_start(struct child *c, unsigned s, const struct sock_fprog *filter, void (
 	return 0;
 }
 
-/* It has closed its pipe. One that lingers behind its own alarm was taken over: dial ends, and the kernel ends it with dial. What
+/* It has closed its pipe. One that lingers behind its own alarm was taken over: we end, and the kernel ends it with us. What
  * it means that it has not answered. */
 static int
 reap(struct child *c)

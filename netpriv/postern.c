@@ -189,7 +189,8 @@ check_config(const struct options *o)
 int
 main(int argc, char **argv)
 {
-	static const enum role roles[] = { ROLE_NETPRIV, ROLE_EXEC, ROLE_BROKER, ROLE_KUBE, ROLE_STORE, ROLE_DIAL };
+	static const enum role roles[] = { ROLE_NETPRIV, ROLE_EXEC, ROLE_BROKER, ROLE_KUBE, ROLE_STORE, ROLE_DIAL,
+					   ROLE_AUTOCONF };
 	static struct supervise s;
 	struct options o;
 	char why[512];

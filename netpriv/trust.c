@@ -1,4 +1,4 @@
-/* Opening what only root can have put there.  Runs in: supervisor.
+/* Opening what only root can have put there.  Runs in: supervisor; autoconf.
  * Source: path_resolution(7), openat(2). */
 #include "netpriv/trust.h"
 

@@ -1,5 +1,5 @@
 /* Opening what only root can have put there.
- * Runs in: supervisor.  Trusts: "/" and, from there, each step that it has checked. */
+ * Runs in: supervisor; autoconf.  Trusts: "/" and, from there, each step that it has checked. */
 #ifndef NETPRIV_TRUST_H
 #define NETPRIV_TRUST_H
 

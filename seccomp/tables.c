@@ -149,21 +149,40 @@ static const struct filter_row store[] = {
 };
 PART(store);
 
-/* Credential files, connections, and children that parse a file or look a name up and are gone. */
+/* Children that parse a file, or look a name up, and are gone. */
+static const struct filter_row children[] = {
+    ALLOW_IF("clone", "fork a child, exactly as libc's fork does", ARG_IS(0, FORK_FLAGS)),
+    ALLOW("set_robust_list", "libc, in the forked child"),
+    ALLOW("pipe2", "a child's answer"),
+    ALLOW("close_range", "a child keeps its pipe only"),
+    ALLOW_IF("prctl", "a child dies with its parent", ARG_IS(0, PR_SET_PDEATHSIG)),
+    ALLOW("getppid", "was that gone before the line above"),
+    ALLOW("alarm", "a child ends itself: its parent can signal nobody"),
+    ALLOW_IF2("seccomp", "the filter of the child that parses", ARG_IS(0, SECCOMP_SET_MODE_FILTER), ARG_IS(1, 0)),
+    ALLOW("wait4", "reap children"),
+};
+PART(children);
+
+/* The primary CNI configuration in one directory, the runtime's file in another. */
+static const struct filter_row autoconf[] = {
+    ALLOW("openat", "what is there already; the new file; is a directory there by now"),
+    ALLOW("openat2", "the primary file, beneath its directory"),
+    ALLOW("getdents64", "which file is the first"),
+    ALLOW("newfstatat", "kind of a file; readinessindicatorfile"),
+    ALLOW("readlinkat", "links on the way to a directory"),
+    ALLOW("renameat", "all or nothing; Multus' file aside"),
+    ALLOW("unlinkat", "a file half written"),
+    ALLOW("fsync", "the new file"),
+    ALLOW("inotify_add_watch", "where readinessindicatorfile is"),
+};
+PART(autoconf);
+
+/* Credential files, and connections. */
 static const struct filter_row dial[] = {
     ALLOW("openat", "credentials; what a look-up of names reads"),
     ALLOW("openat2", "does a link lead out of its directory"),
     ALLOW("newfstatat", "kind of a file, in libc"),
     ALLOW("readlink", "where a link leads to"),
-    ALLOW_IF("clone", "fork a child, exactly as libc's fork does", ARG_IS(0, FORK_FLAGS)),
-    ALLOW("set_robust_list", "libc, in the forked child"),
-    ALLOW("pipe2", "a child's answer"),
-    ALLOW("close_range", "a child keeps its pipe only"),
-    ALLOW_IF("prctl", "a child dies with dial", ARG_IS(0, PR_SET_PDEATHSIG)),
-    ALLOW("getppid", "was dial gone before the line above"),
-    ALLOW("alarm", "a child ends itself: dial can signal nobody"),
-    ALLOW_IF2("seccomp", "the filter of the child that parses", ARG_IS(0, SECCOMP_SET_MODE_FILTER), ARG_IS(1, 0)),
-    ALLOW("wait4", "reap children"),
     ALLOW_IF("socket", "the API server, name servers", ARG_IS(0, AF_INET)),
     ALLOW_IF("socket", "the API server, name servers", ARG_IS(0, AF_INET6)),
     DENY_IF("socket", "nscd: libc asks itself then; root's AF_UNIX would reach every daemon", EAFNOSUPPORT, ARG_IS(0, AF_UNIX)),
@@ -198,7 +217,8 @@ static const struct filter_table tables[] = {
     /* TLS and HTTP/2 over sockets that it is handed: nothing beyond its channels. */
     {ROLE_KUBE, 0, {&part_core, &part_blind, &part_channels}},
     {ROLE_STORE, 0, {&part_core, &part_blind, &part_channels, &part_store}},
-    {ROLE_DIAL, 0, {&part_core, &part_channels, &part_dial}},
+    {ROLE_DIAL, 0, {&part_core, &part_channels, &part_children, &part_dial}},
+    {ROLE_AUTOCONF, 0, {&part_core, &part_channels, &part_children, &part_autoconf}},
     {ROLE_READER, 0, {&part_core, &part_blind}},
 };
 

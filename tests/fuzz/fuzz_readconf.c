@@ -1,5 +1,4 @@
 /* The node configuration's file into struct conf. */
-#include "broker/confkey.c"
 int readconf_main(void);
 #define main readconf_main
 #include "broker/readconf.c"

@@ -42,7 +42,7 @@ def test_linked(program):
     assert not SYMBOLS.search(harness.sh("nm", path).stdout)
 
 
-@pytest.mark.parametrize("program", ["postern", "postern-netpriv", "postern-exec", "postern-broker", "postern-kube", "postern-store", "postern-dial",
+@pytest.mark.parametrize("program", ["postern", "postern-netpriv", "postern-exec", "postern-broker", "postern-kube", "postern-store", "postern-dial", "postern-autoconf",
                                      "postern-readconf",
                                      "posternctl", "postern-shim"])
 def test_hardened(program):

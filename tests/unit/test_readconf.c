@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "broker/confkey.c"
 int readconf_main(void);
 #define main readconf_main
 #include "broker/readconf.c"

@@ -23,7 +23,7 @@
 #define ROLE_UID 64870u
 
 static const enum role tables[] = {ROLE_NETPRIV, ROLE_EXEC,   ROLE_BROKER,  ROLE_WORKER,
-				   ROLE_KUBE,	 ROLE_READER, ROLE_DELEGATE, ROLE_DIAL};
+				   ROLE_KUBE,	 ROLE_READER, ROLE_DELEGATE, ROLE_DIAL, ROLE_AUTOCONF};
 
 static bool
 allows(enum role role, const char *call)
@@ -191,6 +191,10 @@ test_walls(void **state)
 		     allows(ROLE_DIAL, "renameat") || allows(ROLE_DIAL, "mkdirat") || allows(ROLE_DIAL, "setns") ||
 		     allows(ROLE_DIAL, "pidfd_send_signal"));
 	assert_within(ROLE_READER, ROLE_DIAL);
+	/* Root, with files: no network at all, and nothing is executed. */
+	assert_false(allows(ROLE_AUTOCONF, "execve") || allows(ROLE_AUTOCONF, "kill") || allows(ROLE_AUTOCONF, "connect") ||
+		     allows(ROLE_AUTOCONF, "setns") || allows(ROLE_AUTOCONF, "mkdirat") || allows(ROLE_AUTOCONF, "linkat"));
+	assert_within(ROLE_READER, ROLE_AUTOCONF);
 	assert_false(allows(ROLE_WORKER, "clone") || allows(ROLE_KUBE, "clone") ||
 		     allows(ROLE_READER, "clone"));
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
@@ -214,6 +218,7 @@ test_masks(void **state)
 	assert_int_equal(sandbox_caps(ROLE_KUBE), 0);
 	assert_int_equal(sandbox_caps(ROLE_READER), 0);
 	assert_int_equal(sandbox_caps(ROLE_DIAL), 0);
+	assert_int_equal(sandbox_caps(ROLE_AUTOCONF), 0);
 }
 
 static void
@@ -306,7 +311,7 @@ enter_role(const void *arg)
 	struct sandbox s = {.role = *(const enum role *)arg, .max_fd = 64};
 	struct sandbox_facts facts;
 
-	if (s.role != ROLE_NETPRIV && s.role != ROLE_EXEC && s.role != ROLE_DIAL)
+	if (s.role != ROLE_NETPRIV && s.role != ROLE_EXEC && s.role != ROLE_DIAL && s.role != ROLE_AUTOCONF)
 		s.uid = s.gid = ROLE_UID;
 	if (s.role == ROLE_EXEC)
 		s.exec_caps = 1ull << CAP_NET_RAW;
@@ -319,7 +324,7 @@ static void
 test_enter(void **state)
 {
 	static const enum role roles[] = {ROLE_NETPRIV, ROLE_EXEC, ROLE_BROKER, ROLE_KUBE,
-					  ROLE_READER, ROLE_DIAL};
+					  ROLE_READER, ROLE_DIAL, ROLE_AUTOCONF};
 	static const char *const spaces[] = {"net", "mnt", "ipc", "uts"};
 	char text[8192];
 
@@ -328,7 +333,8 @@ test_enter(void **state)
 		skip();
 	for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
 		pid_t pid = start_child(enter_role, &roles[i], text, sizeof(text));
-		bool host = roles[i] == ROLE_NETPRIV || roles[i] == ROLE_EXEC || roles[i] == ROLE_DIAL;
+		bool host = roles[i] == ROLE_NETPRIV || roles[i] == ROLE_EXEC || roles[i] == ROLE_DIAL ||
+			    roles[i] == ROLE_AUTOCONF;
 		uint64_t caps =
 		    sandbox_caps(roles[i]) | (roles[i] == ROLE_EXEC ? 1ull << CAP_NET_RAW : 0);
 		unsigned id = host ? 0 : ROLE_UID;

@@ -1,0 +1,28 @@
+/* Keys of the node configuration whose readers fill files of their own.  Runs in: reader. */
+#ifndef BROKER_CONF_EXTRA_H
+#define BROKER_CONF_EXTRA_H
+
+#include "broker/confkey.h"
+
+/* conf_auto.c: the runtime's own configuration file. */
+int conf_auto_source(struct confkey_reader *r, const struct confkey *k, const json_t *v);
+int conf_auto_file(struct confkey_reader *r, const struct confkey *k, const json_t *v);
+int conf_auto_version(struct confkey_reader *r, const struct confkey *k, const json_t *v);
+int conf_auto_type(struct confkey_reader *r, const struct confkey *k, const json_t *v);
+int conf_auto_capabilities(struct confkey_reader *r, const struct confkey *k, const json_t *v);
+/* When all keys are read: decides whether a file is written, and of what. */
+int conf_auto_finish(struct confkey_reader *r);
+
+/* conf_node.c: what else Multus' daemon knows. */
+int conf_node_chain(struct confkey_reader *r, const struct confkey *k, const json_t *v);
+int conf_node_check(struct confkey_reader *r, const struct confkey *k, const json_t *v);
+int conf_node_connections(struct confkey_reader *r, const struct confkey *k, const json_t *v);
+int conf_node_delegates(struct confkey_reader *r, const struct confkey *k, const json_t *v);
+int conf_node_flag(struct confkey_reader *r, const struct confkey *k, const json_t *v);
+int conf_node_hotplug(struct confkey_reader *r, const struct confkey *k, const json_t *v);
+/* A key that has no effect, and why. */
+int conf_node_ignored(struct confkey_reader *r, const struct confkey *k, const json_t *v);
+/* When all keys are read: where the log goes, and where Multus kept its own. */
+int conf_node_finish(struct confkey_reader *r);
+
+#endif
