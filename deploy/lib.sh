@@ -5,7 +5,8 @@
 build_packages=(gcc make cmake pkg-config libseccomp-dev libcap-ng-dev libjansson-dev libnl-3-dev libnl-route-3-dev libyaml-dev libmd-dev
 	libssl-dev libnghttp2-dev containernetworking-plugins iproute2 procps util-linux)
 test_packages=("${build_packages[@]}" clang-14 libclang-rt-14-dev libcmocka-dev python3 python3-pytest python3-yaml python3-h2
-	python3-cryptography curl iptables binutils runc)
+	python3-cryptography curl iptables binutils runc containerd
+	python3-grpcio python3-protobuf protobuf-compiler)
 
 need_root() {
 	[ "$(id -u)" -eq 0 ] || { echo "$0: needs root: it makes network namespaces (try: sudo $0)" >&2; exit 2; }
