@@ -1,4 +1,6 @@
 """Debian's containerd with Postern as its CNI: what a kubelet asks of it through CRI."""
+import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import containerd
@@ -41,3 +43,136 @@ def test_fifty_sandboxes(postern, runtime):
         list(pool.map(runtime.remove, pods))
     runtime.nothing_left()
     postern.unharmed(roles)
+
+
+@pytest.fixture
+def up(postern, runtime):
+    pod = postern.pod("mv", netns=False)
+    runtime.run(pod)
+    assert pod.links() == ["eth0", "net1"]
+    return pod
+
+
+def gone(postern, runtime, *pods):
+    """Removed by containerd as well as by Postern."""
+    for pod in pods:
+        runtime.remove(pod)
+    runtime.nothing_left()
+    postern.nothing_left()
+
+
+def test_stopped_and_removed_again_and_again(postern, runtime, up):
+    """A kubelet repeats what it is not sure of. containerd sends a DEL each time, once the namespace is gone with an empty CNI_NETNS."""
+    for _ in range(3):
+        runtime.halt(up)
+        postern.nothing_left()
+    for _ in range(3):
+        gone(postern, runtime, up)
+
+
+def test_stopped_while_the_service_is_down(postern, runtime, up):
+    postern.stop()
+    runtime.halt(up)
+    assert postern.leases() and len(postern.spool()) == 1
+    runtime.halt(up)
+    runtime.remove(up)
+    postern.start()
+    harness.wait_for("the spool to be replayed", lambda: not postern.spool() and not postern.journal(), 15)
+    gone(postern, runtime)
+
+
+def test_del_that_fails_is_retried(postern, runtime, up):
+    """Neither served nor spooled: containerd keeps the sandbox and its namespace, until a later DEL succeeds."""
+    spool = postern.socket_dir / "spool"
+    postern.stop()
+    spool.rename(f"{spool}.aside")
+    spool.write_text("a file where the directory should be")
+    for call in (runtime.halt, runtime.remove):
+        with pytest.raises(grpc.RpcError, match="spool"):
+            call(up)
+    assert up.links() == ["eth0", "net1"] and runtime.sandboxes() == [up.id]
+    spool.unlink()
+    postern.start()
+    runtime.halt(up)
+    postern.nothing_left()
+    gone(postern, runtime, up)
+
+
+def test_delegate_fails_its_del(postern, runtime):
+    """The pod goes all the same. What could not be undone is not forgotten, and each DEL that containerd repeats tries it again."""
+    postern.stand_in("sticky", "fail", on="DEL")
+    pod = postern.pod("mv, sticky", netns=False)
+    runtime.run(pod)
+    runtime.halt(pod)
+    assert postern.leases() == [] and len(postern.journal()) == 1
+    plugin = postern.bin_dir / "misbehave"
+    plugin.unlink()
+    plugin.write_bytes((harness.TOOLS / "nullcni").read_bytes())
+    plugin.chmod(0o755)
+    runtime.halt(pod)
+    gone(postern, runtime, pod)
+
+
+def test_add_fails(postern, runtime):
+    """The kubelet sees the cause; nothing is left; once the cause is gone, the same pod comes up."""
+    pod = postern.pod("mv, absent", netns=False)
+    with pytest.raises(grpc.RpcError, match="absent"):
+        runtime.run(pod)
+    gone(postern, runtime)
+    postern.stand_in("absent")
+    runtime.run(pod, attempt=1)
+    assert {s["name"] for s in postern.status(pod)} >= {"default/mv", "default/absent"}
+    runtime.halt(pod)
+    gone(postern, runtime, pod)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_containerd_starts_anew(postern, runtime, up, how):
+    runtime.stop(how)
+    runtime.start()
+    assert runtime.sandboxes() == [up.id] and up.links() == ["eth0", "net1"]
+    assert runtime.status(up).status.network.ip == up.addresses("eth0")[0]
+    runtime.halt(up)
+    gone(postern, runtime, up)
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_postern_starts_anew(postern, runtime, up, how):
+    getattr(postern, how)()
+    postern.start()
+    assert up.links() == ["eth0", "net1"]
+    other = postern.pod("mv", netns=False)
+    runtime.run(other)
+    for pod in (up, other):
+        runtime.halt(pod)
+    gone(postern, runtime, up, other)
+
+
+def test_namespace_and_process_gone_before_the_stop(postern, runtime, up):
+    os.kill(runtime.info(up)["pid"], signal.SIGKILL)
+    harness.sh("ip", "netns", "del", up.netns_name)
+    runtime.halt(up)
+    gone(postern, runtime, up)
+
+
+def test_gc_after_containerd_died_in_an_add(postern, runtime, up):
+    """containerd 1.6 forgets a sandbox whose ADD it did not live to see, with its namespace. Its libcni knows no GC; a runtime
+    that does sends one at its start, with the attachments that it knows of, as is done here in its place."""
+    postern.stand_in("slow", delay="1000")
+    pod = postern.pod("slow", netns=False)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(runtime.run, pod)
+        harness.wait_for("the slow delegate", lambda: postern.trace())
+        runtime.stop(signal.SIGKILL)
+        assert isinstance(run.exception(), grpc.RpcError)
+    runtime.start()
+    harness.wait_for("the ADD to end", lambda: not postern.strangers())
+    assert runtime.sandboxes() == [up.id] and len(postern.journal()) == 2
+    known = [{"containerID": sandbox, "ifname": "eth0"} for sandbox in runtime.sandboxes()]
+    postern.cni("GC", stdin=postern.netconf("1.1.0", **{"cni.dev/valid-attachments": known})).ok()
+    assert len(postern.journal()) == 1 and len(postern.leases()) == 3 and up.links() == ["eth0", "net1"]
+    assert [line.split()[0] for line in postern.trace()] == ["ADD", "DEL"]
+    runtime.halt(up)
+    for name in runtime.leaked_netns():
+        harness.sh("ip", "netns", "del", name)
+    gone(postern, runtime, up)
