@@ -72,3 +72,5 @@ def pytest_runtest_makereport(item, call):
     node = next((v for k, v in getattr(item, "funcargs", {}).items() if k in ("postern", "shared", "calm")), None)
     if report.when == "call" and report.failed and node is not None:
         report.sections.append(("postern's log", node.stderr()))
+        if "runtime" in item.funcargs:
+            report.sections.append(("containerd's log", item.funcargs["runtime"].log()))

@@ -22,7 +22,8 @@ import grpc  # noqa: E402
 IMAGE = "postern.test/pause:1"
 CGROUP = "/ptn-containerd"
 NETNS = pathlib.Path("/run/netns")
-FIXED = [pathlib.Path(p) for p in ("/run/containerd/s", "/run/containerd", "/var/lib/cni/results", "/var/lib/cni", "/opt/cni/bin", "/opt/cni")]
+RESULTS = pathlib.Path("/var/lib/cni/results")
+FIXED = [pathlib.Path("/run/containerd/s"), pathlib.Path("/run/containerd"), RESULTS, RESULTS.parent]
 CONFIG = """
 version = 2
 root = "{root}/root"
@@ -86,7 +87,7 @@ class Containerd:
     def __init__(self, node):
         self.node, self.root, self.process = node, node.root / "containerd", None
         self.made = [d for d in FIXED if not d.exists()]
-        self.netns_before = self.netns()
+        self.netns_before, self.results_before = self.netns(), set(RESULTS.glob("*"))
         for d in ("bin", "net.d"):
             (self.root / d).mkdir(parents=True)
         for program in (harness.BUILD / "postern-shim", harness.PLUGINS / "loopback"):
@@ -104,10 +105,13 @@ class Containerd:
         harness.wait_for("CRI to know the image", lambda: "io.cri-containerd.image=managed" in self.ctr("images", "ls"))
 
     def start(self):
+        sock = self.root / "sock"
+        sock.unlink(missing_ok=True)
         with open(self.root / "log", "ab") as log:
             self.process = subprocess.Popen(["containerd", "--config", str(self.root / "config.toml")], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, cwd=self.root)
-        self.channel = grpc.insecure_channel(f"unix:{self.root}/sock")
+        harness.wait_for("containerd's socket", lambda: harness.is_socket(sock))  # a refusal would make gRPC pause for seconds
+        self.channel = grpc.insecure_channel(f"unix:{sock}")
         service = self.pb.DESCRIPTOR.services_by_name["RuntimeService"]
         self.calls = {m.name: self.channel.unary_unary(f"/{service.full_name}/{m.name}",
                                                        request_serializer=lambda message: message.SerializeToString(),
@@ -174,21 +178,14 @@ class Containerd:
     def leaked_netns(self):
         return self.netns() - self.netns_before
 
-    def processes(self):
-        """Shims of this containerd, and what runs in their sandboxes."""
-        found = []
-        for p in pathlib.Path("/proc").glob("[0-9]*"):
-            try:
-                if str(self.root).encode() in (p / "cmdline").read_bytes() and program(p).startswith("containerd-shim"):
-                    found += [int(p.name), *harness.children(int(p.name))]
-            except OSError:
-                pass  # gone meanwhile
-        return found
+    def shims(self):
+        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
+                if harness.program(pid).startswith("containerd-shim") and str(self.root) in command_line(pid)]
 
     def nothing_left(self):
         assert self.sandboxes() == []
         assert self.leaked_netns() == set()
-        harness.wait_for("shims to end", lambda: not self.processes(), 10)
+        harness.wait_for("shims to end", lambda: not self.shims(), 10)
 
     def close(self):
         if self.process and self.process.poll() is None:
@@ -202,8 +199,9 @@ class Containerd:
         self.clean()
 
     def clean(self):
-        """What is only left when a test failed, and the fixed places."""
-        for pid in self.processes():
+        """What is only left when a test failed, or when containerd was made to forget; and the fixed places."""
+        groups = list(pathlib.Path("/sys/fs/cgroup").glob(f"*{CGROUP}"))
+        for pid in self.shims() + [int(pid) for g in groups for f in g.rglob("cgroup.procs") for pid in f.read_text().split()]:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -213,14 +211,19 @@ class Containerd:
         mounts = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
         for mount in reversed([m for m in mounts if m.startswith(f"{self.root}/")]):
             harness.sh("umount", "--lazy", mount)
-        for controller in pathlib.Path("/sys/fs/cgroup").glob(f"*{CGROUP}"):
-            for group in sorted(controller.rglob("*/"), reverse=True):
-                group.rmdir()
-            controller.rmdir()
+        for group in groups:
+            harness.wait_for("its processes to end", lambda: not any(f.read_text() for f in group.rglob("cgroup.procs")))
+            for d in (*sorted(group.rglob("*/"), reverse=True), group):
+                d.rmdir()
+        for result in set(RESULTS.glob("*")) - self.results_before:
+            result.unlink()
         for d in self.made:
             if d.exists() and not any(d.iterdir()):
                 d.rmdir()
 
 
-def program(proc):
-    return os.path.basename(os.readlink(proc / "exe"))
+def command_line(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
