@@ -22,8 +22,7 @@ import grpc  # noqa: E402
 IMAGE = "postern.test/pause:1"
 CGROUP = "/ptn-containerd"
 NETNS = pathlib.Path("/run/netns")
-RESULTS = pathlib.Path("/var/lib/cni/results")
-FIXED = [pathlib.Path("/run/containerd/s"), pathlib.Path("/run/containerd"), RESULTS, RESULTS.parent]
+FIXED = [pathlib.Path("/run/containerd/s"), pathlib.Path("/var/lib/cni/results")]
 CONFIG = """
 version = 2
 root = "{root}/root"
@@ -86,8 +85,7 @@ def compile_proto(directory):
 class Containerd:
     def __init__(self, node):
         self.node, self.root, self.process = node, node.root / "containerd", None
-        self.made = [d for d in FIXED if not d.exists()]
-        self.netns_before, self.results_before = self.netns(), set(RESULTS.glob("*"))
+        self.netns_before, self.fixed_before = self.netns(), fixed_places()
         for d in ("bin", "net.d"):
             (self.root / d).mkdir(parents=True)
         for program in (harness.BUILD / "postern-shim", harness.PLUGINS / "loopback"):
@@ -215,11 +213,13 @@ class Containerd:
             harness.wait_for("its processes to end", lambda: not any(f.read_text() for f in group.rglob("cgroup.procs")))
             for d in (*sorted(group.rglob("*/"), reverse=True), group):
                 d.rmdir()
-        for result in set(RESULTS.glob("*")) - self.results_before:
-            result.unlink()
-        for d in self.made:
-            if d.exists() and not any(d.iterdir()):
-                d.rmdir()
+        for path in sorted(fixed_places() - self.fixed_before, reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+
+
+def fixed_places():
+    """What is there of them: parents, directories, files."""
+    return {p for d in FIXED for p in (d.parent, d, *d.glob("*")) if p.exists()}
 
 
 def command_line(pid):

@@ -126,6 +126,15 @@ def test_add_fails(postern, runtime):
     gone(postern, runtime, pod)
 
 
+def test_pod_was_replaced(postern, runtime):
+    """A sandbox for a pod of yesterday, whose name another one has today."""
+    pod = postern.pod("mv", netns=False)
+    pod.uid = "uid-of-yesterday"
+    with pytest.raises(grpc.RpcError, match="replaced"):
+        runtime.run(pod)
+    gone(postern, runtime)
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_containerd_starts_anew(postern, runtime, up, how):
     runtime.stop(how)
