@@ -62,7 +62,7 @@ def gone(postern, runtime, *pods):
 
 
 def test_stopped_and_removed_again_and_again(postern, runtime, up):
-    """A kubelet repeats what it is not sure of. containerd sends a DEL each time, once the namespace is gone with an empty CNI_NETNS."""
+    """A kubelet repeats what it is not sure of; containerd sends a DEL each time, without CNI_NETNS once the namespace is gone."""
     for _ in range(3):
         runtime.halt(up)
         postern.nothing_left()
