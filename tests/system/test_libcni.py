@@ -95,7 +95,7 @@ class Case:
         return "plugins" not in self.config
 
     def version(self):
-        return self.config.get("cniVersion", "") if isinstance(self.config, dict) else "1.0.0"
+        return str(self.config.get("cniVersion", "")) if isinstance(self.config, dict) else "1.0.0"
 
     def runtime_version(self):
         return self.runtime or self.version() or "0.1.0"
@@ -168,8 +168,9 @@ def rollback(want, got, case, pod, previous):
     add.calls += undo
 
 
-def not_added(want, got, case, pod, _):
-    for s in want:
+def not_added(want, got, case, pod, since):
+    """since: the step from which on nothing is attached."""
+    for s in want[since or 0:]:
         if s.verb == "CHECK":
             s.calls, s.error = [], {"code": 3, "msg": f'container {pod.id} has no interface "eth0" from here', "details": ""}
         if s.verb == "DEL":
@@ -302,7 +303,6 @@ DIFFERENCES = [
     ("one-spelling", "Keys of CNI's that are written in other case reach the plugin in the specification's.",
      "So that what is checked is what the plugin takes.", one_spelling),
     ("disable-check", "disableCheck counts in the configuration of a single plugin as well.", "It can mean only one thing.", no_check),
-    ("flags-as-text", 'disableCheck may be the text "true" or "false".', "As in libcni from 1.2 on.", no_check),
 ]
 EVERYWHERE = ("empty-dns", "message")
 FAILED_ADD = {"rollback": None, "not-added": None}
@@ -317,11 +317,140 @@ def without(key, d):
     return {k: v for k, v in d.items() if k != key}
 
 
+GARBAGE = {"own-error": {"ADD": (6, "its output")}, **FAILED_ADD}
+EVERY_KEY = dict(ipam={"type": "host-local", "ranges": [[{"subnet": "10.1.2.0/24"}]], "dataDir": "/nonexistent"},
+                 dns={"nameservers": ["10.0.0.53"], "domain": "d", "search": ["a", "b"], "options": ["ndots:1"]},
+                 args={"cni": {"labels": [{"key": "k", "value": "<&>\u2028"}]}, "other": 1}, unknown={"deep": [1, [2.5, None, True]], "": ""},
+                 mtu=1400, ipMasq=False, text="\"\\\u00e9\U0001f600")
+PORTS = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}], "bandwidth": {"ingressRate": 1000, "ingressBurst": 1000},
+         "mac": "02:00:00:00:00:09"}
+
+
+def one_plugin(name, control, differs=None, **more):
+    """What one plugin does, alone in a list."""
+    return Case(name, chain(plugin()), {("noop1", "ADD"): control}, differs or {}, **more)
+
+
+def bad_config(name, config, differs, **more):
+    """ADD alone: nothing runs, and what is not attached has nothing to be checked."""
+    return Case(name, config, {}, differs, steps=("ADD",), **more)
+
+
+def own(code, words, *verbs):
+    return {"own-error": {v: (code, words) for v in verbs or ("ADD",)}}
+
+
 CASES = [
     *[Case(f"single-{v}", single(v), differs=before_check(v)) for v in VERSIONS],
     *[Case(f"list-of-one-{v}", chain(plugin(), version=v), differs=before_check(v)) for v in VERSIONS],
     *[Case(f"list-of-three-{v}", chain(plugin(1), plugin(2), plugin(3), version=v), {("noop2", "ADD"): ADD_DNS},
            before_check(v)) for v in VERSIONS],
+    Case("single-without-version", single(None), differs={"version-absent": None, **CHECKLESS}),
+    Case("list-without-version", chain(plugin(), plugin(2), version=None), {("noop2", "ADD"): says(result("0.1.0"))},
+         {"version-absent": None, **CHECKLESS}),
+    Case("single-with-every-key", single(**EVERY_KEY)),
+    Case("list-with-every-key", chain(plugin(**EVERY_KEY), plugin(2, **EVERY_KEY), unknown="of the list")),
+    Case("names-of-its-own", chain(plugin(name="other", cniVersion="0.3.1"), plugin(2, name="another"))),
+    Case("a-previous-result-of-its-own", chain(plugin(prevResult=result()), plugin(2))),
+    Case("a-runtime-configuration-of-its-own", chain(plugin(runtimeConfig={"mac": "02:00:00:00:00:08"}))),
+    Case("capabilities", chain(plugin(capabilities={"portMappings": True, "bandwidth": False}),
+                               plugin(2, capabilities={"mac": True, "ips": True, "bandwidth": True}), plugin(3)), capabilities=PORTS),
+    Case("single-capabilities", single(capabilities={"portMappings": True, "mac": True}), capabilities=PORTS),
+    Case("capabilities-in-place-of-its-own", chain(plugin(capabilities={"mac": True}, runtimeConfig={"bandwidth": {"ingressRate": 1}})),
+         capabilities=PORTS),
+    Case("capabilities-that-nobody-gives", chain(plugin(capabilities={"portMappings": True}))),
+    Case("arguments", chain(plugin(), plugin(2)), args=[("K8S_POD_EXTRA", "x"), ("MAC", "02:00:00:00:00:07")], differs={"cni-args": None}),
+    Case("callers-environment", chain(plugin()), env={"SECRET": "s", "HOME": "/root"}, differs={"environment": None}),
+    Case("another-interface", chain(plugin(), plugin(2)), ifname="ext0", link=False, control={("noop1", "ADD"): says({"cniVersion": "1.0.0"})}),
+    Case("disable-check", chain(plugin(), plugin(2), disableCheck=True)),
+    Case("disable-check-single", single(disableCheck=True), differs={"disable-check": None}),
+    bad_config("disable-check-as-text", chain(plugin(), disableCheck="yes"), own(7, "disableCheck")),
+    Case("namespace-gone-at-DEL", chain(plugin(), plugin(2)), drops_netns=True, differs={"netns-gone": None}),
+    Case("configuration-changes", chain(plugin(x=1), plugin(2, x=1)), later=chain(plugin(2, x=2), plugin(1, x=2)), differs={"journal": None}),
+    Case("second-ADD", chain(plugin()), steps=("ADD", "ADD", "CHECK", "DEL"), differs={"second-add": None}),
+    Case("second-DEL", chain(plugin(), plugin(2)), steps=("ADD", "DEL", "DEL"), differs={"not-added": 2}),
+    Case("nothing-added", chain(plugin(), plugin(2)), steps=("CHECK", "DEL"), differs={"not-added": None}),
+    Case("integers", single(big=9007199254740993), differs={"numbers": "big"}),
+    Case("spelling", chain(plugin(IPAM={"type": "host-local"}, Dns={})), differs={"one-spelling": {"IPAM": "ipam", "Dns": "dns"}}),
+
+    # Results.
+    one_plugin("nothing-in-the-result", says("{}"), {"empty-dns": None}, link=False),
+    *[Case(f"nothing-in-the-result-{v}", chain(plugin(), version=v), {("noop1", "ADD"): says("{}")}, before_check(v), link=False)
+      for v in VERSIONS[:-1]],
+    one_plugin("result-without-version", says(without("cniVersion", result()))),
+    one_plugin("result-null", says("null"), link=False),
+    one_plugin("result-with-unknown-members", says(result(more=1, dns={"nameservers": [], "x": 1}))),
+    one_plugin("result-in-other-spellings", says({"CNIVersion": "1.0.0", "IPs": [{"Address": "::ffff:10.1.2.3/120"}, {"address": "FD01:0::3/64"}]}),
+               link=False),
+    one_plugin("result-of-an-older-version", says(result("0.4.0")), {"result-version": result()}),
+    one_plugin("result-with-newer-members",
+               says(result(routes=[{"dst": "0.0.0.0/0", "mtu": 1400, "priority": 5}])),
+               {"newer-members": result(routes=[{"dst": "0.0.0.0/0", "mtu": 1400, "priority": 5}])}),
+    one_plugin("result-with-an-interface-that-cannot-be", says(result(interfaces=[{"name": "../x"}, {"name": "eth0"}])),
+               {"strict-result": {"ADD": (6, "an interface name", 1)}, **FAILED_ADD}),
+    one_plugin("result-with-an-index-too-far", says(result(ips=[{"address": "10.1.2.3/24", "interface": 7}])),
+               {"strict-result": {"ADD": (6, "names interface 7", 1)}, **FAILED_ADD}),
+    one_plugin("result-of-an-unknown-version", says({"cniVersion": "9.9.9"}),
+               {"own-error": {"ADD": (1, 'unsupported CNI result version "9.9.9"')}, **FAILED_ADD}),
+    one_plugin("result-with-a-bad-address", says(result(ips=[{"address": "10.1.2.300/24"}])), GARBAGE),
+    one_plugin("result-that-is-a-list", says("[1, 2]"), GARBAGE),
+    one_plugin("garbage", says("{\"cniVersion\": "), GARBAGE),
+    one_plugin("nothing-printed", {}, {"own-error": {"ADD": (6, "printed nothing")}, **FAILED_ADD}),
+
+    # Plugins that fail.
+    *[Case(f"fails-at-ADD-{v}", chain(plugin(), plugin(2), plugin(3), version=v), {("noop2", "ADD"): fails()}, FAILED_ADD,
+           steps=("ADD", "CHECK", "DEL") if v >= "0.4.0" else ("ADD", "DEL")) for v in VERSIONS],
+    *[Case(f"first-fails-at-ADD-{n}", c, {("noop1", "ADD"): fails()}, FAILED_ADD) for n, c in (("list", chain(plugin(), plugin(2))), ("single", single()))],
+    *[Case(f"fails-at-CHECK-{n}", c, {("noop1", "CHECK"): fails(3)}, {"message": None}) for n, c in (("list", chain(plugin(), plugin(2))), ("single", single()))],
+    *[Case(f"fails-at-DEL-{n}", c, {("noop1", "DEL"): fails(11)}, {"del-succeeds": None})
+      for n, c in (("list", chain(plugin(), plugin(2))), ("single", single()))],
+    Case("last-fails-at-DEL", chain(plugin(), plugin(2)), {("noop2", "DEL"): fails(11)}, {"del-succeeds": None}),
+    Case("error-of-gos-at-CHECK", chain(plugin()), {("noop1", "CHECK"): {"ReportError": "broken; \"quoted\" <&>"}}),
+    Case("error-without-details", chain(plugin()), {("noop1", "CHECK"): fails(7, details=None)}),
+    Case("error-with-another-status", chain(plugin()), {("noop1", "CHECK"): fails(100, status=77)}),
+    Case("error-with-unknown-members", chain(plugin()), {("noop1", "CHECK"): says({"cniVersion": "1.0.0", "code": 9, "msg": "m", "x": {}}, ExitWithCode=1)}),
+    Case("error-with-status-0", chain(plugin()), {("noop1", "CHECK"): says({"code": 9, "msg": "m"})}),
+    Case("error-with-code-0", chain(plugin()), {("noop1", "CHECK"): fails(0)}, {"code-range": None}),
+    Case("error-with-control-characters", chain(plugin()), {("noop1", "CHECK"): fails(msg="a\tb\x1b[31m")},
+         {"printable": lambda m: m.replace("\t", "\\x09").replace("\x1b", "\\x1b")}),
+    Case("long-error", chain(plugin()), {("noop1", "CHECK"): fails(msg="long " * 800)}, {"bounded": lambda m: m[:639]}),
+    *[Case(f"{name}-at-CHECK", chain(plugin()), {("noop1", "CHECK"): control}, own(999, words, "CHECK")) for name, control, words in (
+        ("fails-with-nothing", {"ExitWithCode": 3}, "exit status 3 and printed nothing"),
+        ("fails-with-stderr", {"ExitWithCode": 3, "ReportStderr": "some words\n"}, "some words"),
+        ("fails-with-garbage", says("no JSON", ExitWithCode=1), "no JSON"),
+        ("fails-with-a-list", says("[]", ExitWithCode=1), "no CNI error object"),
+        ("fails-with-a-code-that-cannot-be", says({"code": -1, "msg": "m"}, ExitWithCode=1), "m"))],
+    Case("garbage-without-error-at-CHECK-and-DEL", chain(plugin()), {("noop1", "CHECK"): says("x"), ("noop1", "DEL"): says("x")}),
+    Case("words-on-stderr", chain(plugin()), {("noop1", "ADD"): says(result(), ReportStderr="all is well\n")}),
+
+    # Configurations that cannot be.
+    Case("unknown-plugin", chain(plugin(), {"type": "absent"}), {}, {**own(999, "absent"), "rollback": result(), "not-added": None}),
+    bad_config("unknown-plugin-single", {"name": NET, "type": "absent", "cniVersion": "1.0.0"}, own(999, "absent")),
+    bad_config("plugin-not-in-the-nodes-table", chain({"type": "elsewhere"}), own(999, "add it to \"plugins\"")),
+    bad_config("plugin-with-a-path", chain({"type": "../bin/noop1"}), own(7, "is not a plugin's name")),
+    bad_config("no-type", chain({"x": 1}), own(7, "missing \"type\"")),
+    bad_config("no-plugins", chain(), own(7, "\"plugins\" is empty")),
+    bad_config("plugins-that-are-no-list", {**chain(), "plugins": {}}, own(6, "\"plugins\"")),
+    bad_config("plugin-that-is-no-object", {**chain(), "plugins": [5]}, own(7, "must be an object")),
+    bad_config("no-name", without("name", chain(plugin())), own(7, "missing \"name\"")),
+    bad_config("no-name-single", without("name", single()), own(7, "missing \"name\"")),
+    bad_config("name-that-cannot-be", chain(plugin(), name="a/b"), own(7, "is not a network's name")),
+    bad_config("name-that-cannot-be-single", single(name="-x"), own(7, "is not a network's name")),
+    bad_config("name-that-is-no-text", chain(plugin(), name=5), own(6, "\"name\"")),
+    bad_config("version-that-is-no-text", chain(plugin(), version=1), own(6, "\"cniVersion\""), runtime="1.0.0"),
+    bad_config("capability-that-is-no-boolean", chain(plugin(capabilities={"mac": "yes"})), own(7, "must be true or false")),
+    bad_config("ipam-that-is-no-object", chain(plugin(ipam="host-local")), own(6, "\"ipam\"")),
+    bad_config("dns-that-is-no-object", chain(plugin(dns=[])), own(6, "\"dns\"")),
+    bad_config("no-json", '{"plugins": [', own(6, "10-net.conflist")),
+    bad_config("configuration-that-is-a-list", '["plugins"]', own(7, "must be a JSON object")),
+    bad_config("args-that-are-no-object", chain(plugin(args=5)), {"strict-config": {"ADD": (6, "\"args\"", 0)}}),
+    bad_config("key-twice", '{"name": "judged", "cniVersion": "1.0.0", "plugins": [{"type": "noop1", "x": 1, "x": 2}]}',
+               {"strict-config": {"ADD": (6, "duplicate key", 0)}}),
+    bad_config("version-that-does-not-exist", chain(plugin(), version="0.9.9"), {"strict-config": {"ADD": (1, "0.9.9", 0)}}, runtime="1.0.0"),
+    Case("version-newer-than-the-plugin", chain(plugin(), version="1.1.0"), {}, {"rollback": None, "del-succeeds": None}, steps=("ADD", "DEL")),
+    bad_config("container-that-cannot-be", chain(plugin()), own(4, "CNI_CONTAINERID"), container="../x"),
+    bad_config("interface-that-cannot-be", chain(plugin()), own(4, "CNI_IFNAME"), ifname="a/b"),
+    bad_config("interface-too-long", chain(plugin()), own(4, "CNI_IFNAME"), ifname="sixteencharacter"),
 ]
 
 
