@@ -102,7 +102,8 @@ class Court:
         args = [["IgnoreUnknown", "true"], ["K8S_POD_NAMESPACE", pod.namespace], ["K8S_POD_NAME", pod.name],
                 ["K8S_POD_INFRA_CONTAINER_ID", pod.id], ["K8S_POD_UID", pod.uid], *case.args]
         request = {"Verb": verb, "Config": case.text(verb), "List": not case.single, "Path": str(self.postern.bin_dir),
-                   "Cache": str(self.cache), "ID": case.container or pod.id, "Netns": pod.netns, "Ifname": case.ifname,
+                   "Cache": str(self.cache), "ID": case.container or pod.id,
+                   "Netns": pod.netns if case.netns is None else case.netns, "Ifname": case.ifname,
                    "Args": args, "Capabilities": case.capabilities}
         out = harness.sh(str(harness.TOOLS / "judge"), input=json.dumps(request), env={"PATH": PATH, **case.env})
         answer = json.loads(out.stdout)
@@ -113,6 +114,8 @@ class Court:
         args = ";".join([self.postern.cni_args(pod), *map("=".join, case.args)])
         stdin = self.postern.netconf(case.runtime_version(), runtimeConfig=case.capabilities)
         variables = {"containerid": case.container} if case.container else {}
+        if case.netns is not None:
+            variables["netns"] = case.netns
         answer = self.postern.cni(verb, pod, stdin=stdin, args=args, ifname=case.ifname, **variables)
         step = Step(verb, self.take_calls())
         if answer.exit:
@@ -123,7 +126,7 @@ class Court:
 
     def try_case(self, case):
         """The same commands to both, one after the other."""
-        pod = self.postern.pod(name=case.pod)
+        pod = self.postern.pod()
         sides = []
         for side in (self.libcni, self.through_postern):
             self.set_control(case.controls())

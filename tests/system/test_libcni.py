@@ -9,7 +9,7 @@ import dataclasses
 import json
 
 import pytest
-from judge import Court
+from judge import PATH, Call, Court
 
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0")
 NET = "judged"
@@ -81,8 +81,8 @@ class Case:
     steps: tuple = ("ADD", "CHECK", "DEL")
     container: str = None
     ifname: str = "eth0"
+    netns: str = None
     runtime: str = None  # the version that the runtime speaks, when the configuration's would not do
-    pod: str = None
     link: bool = True  # there is an eth0 after ADD
     drops_netns: bool = False  # before DEL
 
@@ -232,6 +232,10 @@ def result_is(want, got, case, pod, expected):
                 c.stdin["prevResult"] = expected
 
 
+def at_the_end(want, got, case, pod, expected):
+    by_verb(want)["ADD"].result = expected
+
+
 def message_is(want, got, case, pod, msg):
     for s in want:
         if s.error:
@@ -302,6 +306,14 @@ DIFFERENCES = [
     ("numbers", "Integers beyond 2^53 reach the plugin as they are written.", "libcni makes floating point of them.", numbers),
     ("one-spelling", "Keys of CNI's that are written in other case reach the plugin in the specification's.",
      "So that what is checked is what the plugin takes.", one_spelling),
+    ("interface-gone", "CHECK fails when the interface that ADD made is not in the pod, and the plugins are not asked.",
+     "A plugin need not notice: tuning does not, nor does one that made nothing.", refused),
+    ("no-namespace", "ADD with CNI_NETNS that is no network namespace is refused before a plugin runs.",
+     "Plugins would have to notice it, one by one.", refused),
+    ("runtimes-version", "The result comes in the cniVersion that the runtime speaks to Postern, not in the cluster network's.",
+     "The runtime cannot know the other one.", at_the_end),
+    ("check-of-old", "CHECK of a network below 0.4.0 under a runtime of a later version looks at the interface and succeeds.",
+     "The pod's other networks can be checked; this one has nothing to be asked.", no_check),
     ("disable-check", "disableCheck counts in the configuration of a single plugin as well.", "It can mean only one thing.", no_check),
 ]
 EVERYWHERE = ("empty-dns", "message")
@@ -365,6 +377,13 @@ CASES = [
     Case("disable-check", chain(plugin(), plugin(2), disableCheck=True)),
     Case("disable-check-single", single(disableCheck=True), differs={"disable-check": None}),
     bad_config("disable-check-as-text", chain(plugin(), disableCheck="yes"), own(7, "disableCheck")),
+    Case("disable-check-without-link", chain(plugin(), disableCheck=True), link=False),
+    Case("interface-gone", chain(plugin(), plugin(2)), link=False, differs={"interface-gone": {"CHECK": (999, "no longer in the pod", 0)}}),
+    Case("older-than-the-runtime", chain(plugin(), version="0.3.1"), runtime="1.0.0",
+         differs={"runtimes-version": result(), "check-of-old": None}),
+    Case("newer-than-the-runtime", chain(plugin(), version="1.0.0"), runtime="0.4.0", differs={"runtimes-version": result("0.4.0")}),
+    bad_config("no-namespace", chain(plugin()), {"no-namespace": {"ADD": (4, "CNI_NETNS", 0)}}, netns=""),
+    bad_config("namespace-that-is-a-file", chain(plugin()), {"no-namespace": {"ADD": (8, "not a network namespace", 0)}}, netns="/etc/passwd"),
     Case("namespace-gone-at-DEL", chain(plugin(), plugin(2)), drops_netns=True, differs={"netns-gone": None}),
     Case("configuration-changes", chain(plugin(x=1), plugin(2, x=1)), later=chain(plugin(2, x=2), plugin(1, x=2)), differs={"journal": None}),
     Case("second-ADD", chain(plugin()), steps=("ADD", "ADD", "CHECK", "DEL"), differs={"second-add": None}),
@@ -474,3 +493,77 @@ def test_as_libcni(court, case):
 def test_every_difference_shows():
     """A row that no case needs is not a difference."""
     assert {name for c in CASES for name in c.differs} == {row[0] for row in DIFFERENCES}
+
+
+# GC and STATUS: what the specification says, as libcni 1.1.2 does not know them.
+
+def ask(court, verb, config, control=None, **more):
+    """The answer, and what the delegates were called with."""
+    court.set_config(json.dumps(config), False)
+    court.set_control(control or {})
+    court.forget_calls()
+    answer = court.postern.cni(verb, stdin=court.postern.netconf("1.1.0", runtimeConfig=PORTS, **more))
+    return answer, court.take_calls()
+
+
+def called_with(court, verb, config, n, **more):
+    """The n-th plugin of the list: no container, no previous result, no capability arguments."""
+    env = {"PATH": PATH, "CNI_COMMAND": verb, "CNI_PATH": str(court.postern.bin_dir), "CNI_CONTAINERID": "", "CNI_NETNS": "", "CNI_IFNAME": "",
+           "CNI_ARGS": ""}
+    return Call(f"noop{n}", env, {**config["plugins"][n - 1], "name": NET, "cniVersion": config["cniVersion"], **more})
+
+
+NEWEST = chain(plugin(1, capabilities={"mac": True}, **EVERY_KEY), plugin(2), plugin(3), version="1.1.0")
+VALID = [{"containerID": "one", "ifname": "eth0"}, {"containerID": "two", "ifname": "net1"}]
+VALID_KEYS = ("cni.dev/valid-attachments", "cni.dev/attachments")  # the second is its name in the first edition of CNI 1.1.0
+
+
+def test_status_asks_every_plugin(court):
+    answer, calls = ask(court, "STATUS", NEWEST)
+    assert answer.ok().json is None and calls == [called_with(court, "STATUS", NEWEST, n) for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("code", [50, 51, 123])
+def test_status_stops_at_the_first_that_fails(court, code):
+    error = {"code": code, "msg": "not now", "details": "later"}
+    answer, calls = ask(court, "STATUS", NEWEST, {("noop2", "STATUS"): error})
+    assert [c.plugin for c in calls] == ["noop1", "noop2"]
+    assert answer.failed(code).msg.endswith("not now") and answer.json["details"] == "later"
+
+
+@pytest.mark.parametrize("key", VALID_KEYS)
+def test_gc_tells_every_plugin_what_is_valid(court, key):
+    answer, calls = ask(court, "GC", NEWEST, **{key: VALID})
+    assert answer.ok().json is None
+    assert calls == [called_with(court, "GC", NEWEST, n, **dict.fromkeys(VALID_KEYS, VALID)) for n in (1, 2, 3)]
+
+
+def test_gc_goes_on_after_a_plugin_that_fails(court):
+    answer, calls = ask(court, "GC", NEWEST, {("noop1", "GC"): {"code": 123, "msg": "not now"}}, **{VALID_KEYS[0]: VALID})
+    assert [c.plugin for c in calls] == ["noop1", "noop2", "noop3"]
+    assert answer.failed(123).msg.endswith("not now")
+
+
+def test_gc_undoes_what_is_not_valid_first(court):
+    """Each attachment by the configuration that it was made with."""
+    old = chain(plugin(1, x="old"), plugin(2))
+    pods = [court.postern.pod() for _ in range(2)]
+    court.set_config(json.dumps(old), False)
+    court.set_control({("noop1", "ADD"): says(result()), ("noop2", "ADD"): PASS})
+    for pod in pods:
+        court.postern.add(pod).ok()
+    kept = [{"containerID": pods[0].id, "ifname": "eth0"}]
+    answer, calls = ask(court, "GC", NEWEST, **{VALID_KEYS[0]: kept})
+    answer.ok()
+    assert [(c.env["CNI_COMMAND"], c.plugin, c.env["CNI_CONTAINERID"]) for c in calls] == [
+        ("DEL", "noop2", pods[1].id), ("DEL", "noop1", pods[1].id), ("GC", "noop1", ""), ("GC", "noop2", ""), ("GC", "noop3", "")]
+    assert calls[1].stdin == {**plugin(1, x="old"), "name": NET, "cniVersion": "1.0.0", "prevResult": result()}
+    assert court.postern.journal() == [f"{pods[0].id}:eth0"]
+    court.clean_up(pods[0])
+
+
+@pytest.mark.parametrize("verb, config", [("STATUS", dict(NEWEST, cniVersion="1.0.0")), ("GC", dict(NEWEST, cniVersion="1.0.0")),
+                                          ("GC", dict(NEWEST, disableGC=True))], ids=["STATUS-1.0.0", "GC-1.0.0", "GC-disabled"])
+def test_plugins_are_not_asked(court, verb, config):
+    answer, calls = ask(court, verb, config, **{VALID_KEYS[0]: VALID})
+    assert answer.ok().json is None and calls == []
