@@ -103,7 +103,7 @@ class Court:
                 ["K8S_POD_INFRA_CONTAINER_ID", pod.id], ["K8S_POD_UID", pod.uid], *case.args]
         request = {"Verb": verb, "Config": case.text(verb), "List": not case.single, "Path": str(self.postern.bin_dir),
                    "Cache": str(self.cache), "ID": case.container or pod.id,
-                   "Netns": pod.netns if case.netns is None else case.netns, "Ifname": case.ifname,
+                   "Netns": case.namespace(pod), "Ifname": case.ifname,
                    "Args": args, "Capabilities": case.capabilities}
         out = harness.sh(str(harness.TOOLS / "judge"), input=json.dumps(request), env={"PATH": PATH, **case.env})
         answer = json.loads(out.stdout)
@@ -114,9 +114,8 @@ class Court:
         args = ";".join([self.postern.cni_args(pod), *map("=".join, case.args)])
         stdin = self.postern.netconf(case.runtime_version(), runtimeConfig=case.capabilities)
         variables = {"containerid": case.container} if case.container else {}
-        if case.netns is not None:
-            variables["netns"] = case.netns
-        answer = self.postern.cni(verb, pod, stdin=stdin, args=args, ifname=case.ifname, **variables)
+        answer = self.postern.cni(verb, pod, stdin=stdin, args=args, ifname=case.ifname, netns=case.namespace(pod),
+                                  **variables)
         step = Step(verb, self.take_calls())
         if answer.exit:
             step.error = tidy(answer.failed().json)

@@ -7,6 +7,7 @@ specification of CNI 1.1.0 says it."""
 import copy
 import dataclasses
 import json
+import os
 
 import pytest
 from judge import PATH, Call, Court
@@ -81,7 +82,7 @@ class Case:
     steps: tuple = ("ADD", "CHECK", "DEL")
     container: str = None
     ifname: str = "eth0"
-    netns: str = None
+    netns: str = None  # with {pod}, and {pid} of this process
     runtime: str = None  # the version that the runtime speaks, when the configuration's would not do
     link: bool = True  # there is an eth0 after ADD
     drops_netns: bool = False  # before DEL
@@ -89,6 +90,9 @@ class Case:
     def text(self, verb):
         config = self.later if self.later and verb != "ADD" else self.config
         return config if isinstance(config, str) else json.dumps(config)
+
+    def namespace(self, pod):
+        return pod.netns if self.netns is None else self.netns.format(pod=pod, pid=os.getpid())
 
     @property
     def single(self):
@@ -216,6 +220,15 @@ def netns_gone(want, got, case, pod, _):
         c.env["CNI_NETNS"] = ""
 
 
+def netns_alias(want, got, case, pod, alias):
+    for s in want:
+        for c in s.calls:
+            c.env["CNI_NETNS"] = alias
+    for interface in by_verb(want)["ADD"].result["interfaces"]:
+        if interface.get("sandbox") == alias:
+            interface["sandbox"] = case.namespace(pod)
+
+
 def version_absent(want, got, case, pod, _):
     for s in want:
         for c in s.calls:
@@ -295,6 +308,8 @@ DIFFERENCES = [
     ("environment", "A delegate's environment is PATH and CNI's variables, not the caller's.", "The same.", environment),
     ("netns-gone", "DEL with a network namespace that is gone: CNI_NETNS is empty.",
      "The specification has it so. Plugins that open a stale path fail, or hit another pod's.", netns_gone),
+    ("netns-alias", "A CNI_NETNS beneath /proc reaches the plugins as /run/cni/netns, and comes back in the result as the runtime wrote it.",
+     "A plugin has no such process in its /proc.", netns_alias),
     ("version-absent", 'A configuration without cniVersion gives the plugins `"0.1.0"`, not `""`.', "It means the same, and says so.", version_absent),
     ("result-version", "A plugin's result of another version than its configuration's is converted at once.",
      "The next plugin can read it, and the runtime gets the version that it asked for.", result_is),
@@ -336,6 +351,9 @@ EVERY_KEY = dict(ipam={"type": "host-local", "ranges": [[{"subnet": "10.1.2.0/24
                  mtu=1400, ipMasq=False, text="\"\\\u00e9\U0001f600")
 PORTS = {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}], "bandwidth": {"ingressRate": 1000, "ingressBurst": 1000},
          "mac": "02:00:00:00:00:09"}
+
+
+IN_ALIAS = {"name": "eth0", "sandbox": "/run/cni/netns"}
 
 
 def one_plugin(name, control, differs=None, **more):
@@ -384,6 +402,8 @@ CASES = [
     Case("newer-than-the-runtime", chain(plugin(), version="1.0.0"), runtime="0.4.0", differs={"runtimes-version": result("0.4.0")}),
     bad_config("no-namespace", chain(plugin()), {"no-namespace": {"ADD": (4, "CNI_NETNS", 0)}}, netns=""),
     bad_config("namespace-that-is-a-file", chain(plugin()), {"no-namespace": {"ADD": (8, "not a network namespace", 0)}}, netns="/etc/passwd"),
+    Case("namespace-beneath-proc", chain(plugin(), plugin(2)), {("noop1", "ADD"): says(result(interfaces=[{"name": "h"}, IN_ALIAS]))},
+         {"netns-alias": IN_ALIAS["sandbox"]}, netns="/proc/{pid}/root{pod.netns}"),
     Case("namespace-gone-at-DEL", chain(plugin(), plugin(2)), drops_netns=True, differs={"netns-gone": None}),
     Case("configuration-changes", chain(plugin(x=1), plugin(2, x=1)), later=chain(plugin(2, x=2), plugin(1, x=2)), differs={"journal": None}),
     Case("second-ADD", chain(plugin()), steps=("ADD", "ADD", "CHECK", "DEL"), differs={"second-add": None}),
