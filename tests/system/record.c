@@ -1,5 +1,7 @@
 /* A CNI plugin that writes down how it was started: for each run a file <"record">/<verb>-<ifname>.<env|stdin|fds|status>,
- * in the directory that its configuration names, and answers an interface and one address.
+ * in the directory that its configuration names, and answers an interface and one address. "calls" names a file that gets every
+ * run in order: environment lines, an empty one, stdin, a NUL. "answer" names a directory: its file <verb>, when there is one, is
+ * the answer, with @ifname@ and @netns@ replaced, and is an error when it has a "code".
  * Runs in: tests, as a delegate. */
 #include <dirent.h>
 #include <fcntl.h>
@@ -82,6 +84,54 @@ write_parts(const char *dir, size_t len)
 	fclose(f);
 }
 
+static void
+log_call(const char *path, size_t len)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+
+	for (char **e = environ; *e; e++)
+		fprintf(f, "%s\n", *e);
+	fputc('\n', f);
+	fwrite(conf, 1, len, f);
+	fputc('\0', f);
+	fclose(f);
+	if (fd < 0 || write(fd, text, size) != (ssize_t)size)
+		exit(4);
+	close(fd);
+	free(text);
+}
+
+/* Prints the answer of that directory. Exit status, or -1 when it has none. */
+static int
+give_answer(const char *dir, const char *verb, const char *ifname, const char *netns)
+{
+	static char text[1u << 16];
+	char path[600];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, verb);
+	f = fopen(path, "re");
+	if (!f)
+		return -1;
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	fclose(f);
+	for (const char *p = text; *p; p++) {
+		if (!strncmp(p, "@ifname@", 8)) {
+			fputs(ifname, stdout);
+			p += 7;
+		} else if (!strncmp(p, "@netns@", 7)) {
+			fputs(netns, stdout);
+			p += 6;
+		} else {
+			putchar(*p);
+		}
+	}
+	return strstr(text, "\"code\"") != NULL;
+}
+
 int
 main(void)
 {
@@ -89,6 +139,7 @@ main(void)
 	char dir[512], version[32];
 	ssize_t n;
 	size_t len = 0;
+	int answered;
 
 	while (len < sizeof(conf) - 1 && (n = read(0, conf + len, sizeof(conf) - 1 - len)) > 0)
 		len += (size_t)n;
@@ -97,6 +148,13 @@ main(void)
 	find_key("record", dir, sizeof(dir));
 	if (dir[0])
 		write_parts(dir, len);
+	find_key("calls", dir, sizeof(dir));
+	if (dir[0])
+		log_call(dir, len);
+	find_key("answer", dir, sizeof(dir));
+	answered = dir[0] ? give_answer(dir, verb, ifname ? ifname : "", netns ? netns : "") : -1;
+	if (answered >= 0)
+		return answered;
 	if (strcmp(verb, "ADD"))
 		return 0;
 	find_key("cniVersion", version, sizeof(version));
