@@ -84,14 +84,14 @@ def test_cluster_network_of_a_nad(make_node, config, namespace, nets):
 def test_cluster_network_of_a_file(make_node, how):
     p = make_node()
     path = p.conf_dir / "20-other.conf"
-    path.write_text(json.dumps({"cniVersion": "1.0.0", "name": "myfile1", **p.rec()}))
+    path.write_text(json.dumps({"cniVersion": "1.0.0", "name": "myFile1", **p.rec()}))
     if how == "directory":
         (p.conf_dir / "10-cluster.conflist").unlink()
-    p.config["clusterNetwork"] = {"name": "myfile1", "directory": str(p.conf_dir), "file": str(path)}[how]
+    p.config["clusterNetwork"] = {"name": "myFile1", "directory": str(p.conf_dir), "file": str(path)}[how]
     p.start()
     answer, pod = add(p)
     answer.ok()
-    assert attached(p) == [("myfile1", "eth0")] and [s["name"] for s in p.status(pod)] == ["myfile1"]
+    assert attached(p) == [("myFile1", "eth0")] and [s["name"] for s in p.status(pod)] == ["myFile1"]
     taken_away(p, pod)
 
 

@@ -1,5 +1,5 @@
 """Vectors: the network-status that is made of delegates' results, and when it is."""
-from vectors import node, row, rows, shared  # noqa: F401
+from vectors import make_node, node, row, rows, shared  # noqa: F401
 
 DEFAULT = "v1.multus-cni.io/default-network"
 S = {"sandbox": "/s"}
@@ -80,17 +80,19 @@ def test_uid(node, uid, same):
 
 
 @row("S12")
-def test_exact_text(node, row):
-    node.nad("clusternet", {"cniVersion": "1.0.0", "name": "clusternet", **node.rec(answer=node.answer("a", ADD={
+def test_exact_text(make_node, row):
+    node = make_node()
+    node.cluster(node.rec(answer=node.answer("a", ADD={
         "cniVersion": "1.0.0", "interfaces": [{"name": "eth0", "mac": "0a:00:00:00:00:01", **S}],
-        "ips": [ip("10.1.1.2/24", 0, "10.1.1.1")], "routes": [{"dst": "0.0.0.0/0", "gw": "10.1.1.1"}]}))}, "kube-system")
+        "ips": [ip("10.1.1.2/24", 0, "10.1.1.1")], "routes": [{"dst": "0.0.0.0/0", "gw": "10.1.1.1"}]})), name="clusternet")
     node.net("macvlan", answer=node.answer("b", ADD={
         "cniVersion": "1.0.0", "interfaces": [{"name": "net1", "mac": "0a:00:00:00:00:02", "mtu": 1400, **S}],
         "ips": [ip("10.2.1.2/24", 0)], "dns": {"options": ["a<b>&c"], "domain": "d", "search": ["s"], "nameservers": ["10.2.1.53"]}}))
-    pod = node.pod("macvlan", annotations={DEFAULT: "clusternet"})
+    node.start()
+    pod = node.pod("macvlan")
     node.add(pod).ok()
     assert (node.store / "status" / "default" / f"{pod.name}.json").read_text() == (
-        '[{\n    "name": "kube-system/clusternet",\n    "interface": "eth0",\n    "ips": [\n        "10.1.1.2"\n    ],\n'
+        '[{\n    "name": "clusternet",\n    "interface": "eth0",\n    "ips": [\n        "10.1.1.2"\n    ],\n'
         '    "mac": "0a:00:00:00:00:01",\n    "default": true,\n    "dns": {},\n    "gateway": [\n        "10.1.1.1"\n    ]\n},{\n'
         '    "name": "default/macvlan",\n    "interface": "net1",\n    "ips": [\n        "10.2.1.2"\n    ],\n'
         '    "mac": "0a:00:00:00:00:02",\n    "mtu": 1400,\n    "dns": {\n        "nameservers": [\n            "10.2.1.53"\n        ],\n'
