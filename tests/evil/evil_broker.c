@@ -1,7 +1,9 @@
 /* A hostile broker, and hostile workers: stands in for postern-broker (postern --libexec). Which attack: the pod's name,
  * "evil-<type>-<form>-<when>"; when 0 = at once, 1 = behind a plan, 2 = behind the verdict, 3 = while a delegate runs. Other
  * names: "flood" never reads its answers; "mute" says nothing and stays; "chatter" talks to netpriv on the broker's own
- * channel; "steal" asks for what its verb does not allow; "boast" reports success without results, before and behind a plan ("boast2"). It logs one line an attack: "evil: <name>: closed|open". */
+ * channel; "steal" asks for what its verb does not allow; "boast" reports success without results, before and behind a plan ("boast2");
+ * "hold" journals a plan and keeps it; "peek" looks for other containers' entries; "cache" asks what Multus kept. "del-..." are the
+ * same in a DEL of a container that nobody knows: "del-plan", "del-run", "del-peek". It logs one line an attack: "evil: <name>: closed|open". */
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -30,9 +32,9 @@ plan(void)
 }
 
 static void
-run_delegate(void)
+run_delegate(uint32_t verb)
 {
-	struct msg_delegate_run m = { .verb = CNI_ADD, .plugin = "misbehave", .ifname = "eth0" };
+	struct msg_delegate_run m = { .verb = verb, .plugin = "misbehave", .ifname = "eth0" };
 	static const char conf[] = "{\"cniVersion\":\"1.0.0\",\"name\":\"x\",\"type\":\"misbehave\",\"mode\":\"hang\"}";
 	int out[2], fds[3];
 
@@ -71,6 +73,27 @@ steal(void)
 	send_plain(MSG_GC_SWEEP, &sweep, NULL, 0);
 }
 
+/* Entries of other containers are not for this one. */
+static void
+peek(void)
+{
+	struct msg_state_next m = { 0 };
+	struct wire_msg answer;
+
+	send_plain(MSG_STATE_NEXT, &m, NULL, 0);
+	if (wire_recv(&worker, WS_ANY, &answer) == 1 && answer.body.state.kind != STATE_NONE)
+		log_error("evil: saw the entry of %s", answer.body.state.container_id);
+	verdict();
+}
+
+static void
+ask_cache(void)
+{
+	struct msg_cache_get m = { 0 };
+
+	send_plain(MSG_CACHE_GET, &m, NULL, 0);
+}
+
 static void
 boast(void)
 {
@@ -104,13 +127,21 @@ attack(const char *name)
 	} else if (strcmp(name, "boast2") == 0) {
 		plan();
 		boast();
+	} else if (strcmp(name, "hold") == 0 || strcmp(name, "del-plan") == 0) {
+		plan();
+	} else if (strcmp(name, "peek") == 0 || strcmp(name, "del-peek") == 0) {
+		peek();
+	} else if (strcmp(name, "cache") == 0) {
+		ask_cache();
+	} else if (strcmp(name, "del-run") == 0) {
+		run_delegate(CNI_DEL);
 	} else if (strcmp(name, "chatter") == 0) {
 		chatter();
 	} else if (sscanf(name, "evil-%u-%u-%u", &type, &how, &when) == 3) {
 		if (when == 1 || when == 3)
 			plan();
 		if (when == 3)
-			run_delegate();
+			run_delegate(CNI_ADD);
 		if (when == 2)
 			verdict();
 		evil_send(worker.fd, type, (enum evil)how);
@@ -121,7 +152,7 @@ static void
 serve(const struct msg_offer *m, int fd)
 {
 	worker = WIRE_INIT(fd, ROLE_WORKER, ROLE_NETPRIV);
-	if (m->verb == CNI_DEL) { /* let the undoing through, or nothing would ever be clean again */
+	if (m->verb == CNI_DEL && strncmp(m->target.pod_name, "del-", 4) != 0) { /* let the undoing through, or nothing would ever be clean again */
 		struct msg_verdict v = { .flags = VERDICT_CLEAN };
 
 		send_plain(MSG_VERDICT, &v, NULL, 0);

@@ -54,7 +54,7 @@ def evil(make_postern, tmp_path):
 
 
 def attacks():
-    yield from ("flood", "mute", "steal", "chatter", "boast", "boast2")
+    yield from ("flood", "mute", "steal", "chatter", "boast", "boast2", "cache")
     for when in range(4):
         for kind in range(message_types() + 2):
             # Well-formed types that a worker may send in that state are no attack.
@@ -86,3 +86,25 @@ def test_hostile_workers(evil):
     assert closed >= set(names), sorted(set(names) - closed)[:10]
     assert evil.journal() == []
     assert evil.trace() == [] or all(" " in line for line in evil.trace())
+
+
+def test_hostile_workers_of_unknown_containers(evil):
+    """A DEL of a container that neither the journal nor Multus knows may journal nothing and run nothing; and nobody sees the
+    entries of other containers."""
+    roles = evil.all_roles()
+    pod, other = evil.pod(manifest=False), evil.pod(manifest=False)
+
+    def args(name):
+        return f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={name};K8S_POD_INFRA_CONTAINER_ID=x;K8S_POD_UID=u"
+
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+    held = pool.submit(evil.cni, "ADD", other, args=args("hold"), containerid="held")
+    wait_for("the other container's entry", lambda: len(evil.journal()) == 1)
+    evil.cni("ADD", pod, args=args("peek"), containerid="peeping").failed()
+    for name in ("del-peek", "del-plan", "del-run"):
+        evil.cni("DEL", pod, args=args(name), containerid=name)
+    wait_for("the hostile workers", lambda: len(re.findall(r"evil: del-\S+: closed", (evil.root / "log").read_text())) == 3)
+    held.result().failed()
+    evil.unharmed(roles)
+    assert "evil: saw" not in (evil.root / "log").read_text()
+    assert evil.journal() == [] and evil.trace() == []

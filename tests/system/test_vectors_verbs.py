@@ -105,7 +105,7 @@ def test_waiting_for_the_service(make_node, row):
 def test_no_chroot(make_node, row):
     p = make_node(chrootDir="/hostroot")
     p.start()
-    assert 'key "chrootDir" is known but not used' in p.stderr()
+    assert 'key "chrootDir" has no effect' in p.stderr()
     p.add(p.pod()).ok()
 
 
