@@ -54,36 +54,13 @@ find_pod(struct add *a)
 	return 0;
 }
 
-/* What could not be read back could not be undone, so it is tried before anything depends on it. */
-static char *
-make_plan(struct add *a)
-{
-	char *text = plan_text(&a->l, &a->offer->target);
-	struct delegate_list back = { 0 };
-
-	if (!text) {
-		cnierr_set(a->e, CNI_ERR_INTERNAL, "out of memory for the journal entry");
-	} else if (plan_read(text, strlen(text), &back, a->e)) {
-		cnierr_prefix(a->e, "these networks cannot be journalled");
-		free(text);
-		text = NULL;
-	}
-	delegate_list_clear(&back);
-	return text;
-}
-
 /* Journalled only when all its interface names are free in the pod. */
 static int
 write_plan(struct add *a)
 {
-	cleanup_free char *text = make_plan(a);
-	const char *names[DELEGATE_MAX];
 	uint64_t there;
 
-	_Static_assert(DELEGATE_MAX <= WIRE_LINKS, "one question for all of them");
-	for (size_t i = 0; i < a->l.n; i++)
-		names[i] = a->l.e[i].ifname;
-	if (!text || priv_state_plan(text, strlen(text), names, a->l.n, &there, a->e))
+	if (verbs_plan(&a->l, &a->offer->target, &there, a->e))
 		return -1;
 	if (there == 0)
 		return 0;
@@ -230,11 +207,10 @@ roll_back(struct add *a, struct verdict *v)
 
 	while (a->l.n > a->started || (a->l.n > 0 && json_array_size(a->l.e[a->l.n - 1].plugins) == 0))
 		delegate_list_pop(&a->l);
-	v->clean = verbs_undo(&a->l, a->l.n, a->offer, v->note);
+	v->clean = verbs_undo(a->conf, &a->l, a->l.n, a->offer, v->note);
 	if (v->clean)
 		return;
-	a->e = &e;
-	v->results = make_plan(a);
+	v->results = plan_make(&a->l, &a->offer->target, &e);
 	if (!v->results)
 		log_warn("container %s: %s", a->offer->target.container_id, e.msg);
 }
@@ -263,7 +239,7 @@ add_run(const struct conf *conf, const struct msg_offer *offer, const struct net
 	/* The status before the results: an entry that says "done" is of a pod whose ADD succeeded. */
 	if (prepare(&a) == 0 && add_networks(&a) == 0 && set_routes(&a) == 0 &&
 	    (v->text = answer(&a)) != NULL && publish_status(&a) == 0)
-		v->results = make_plan(&a);
+		v->results = plan_make(&a.l, &offer->target, &v->e);
 	if (v->e.code) {
 		prefix_pod(&a);
 		if (a.started)

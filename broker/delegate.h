@@ -41,6 +41,9 @@ void delegate_list_clear(struct delegate_list *l);
 /* Takes the last one off a list that is not empty. */
 void delegate_list_pop(struct delegate_list *l);
 
+/* A plugin executes its IPAM plugin itself, past exec: so the node's table is asked here. 0, or -1 with e. */
+int delegate_ipam(const struct conf *conf, const struct delegate *d, struct cnierr *e);
+
 /* The netconf that the runtime sent on stdin, after checking. */
 struct netconf {
 	char version[16]; /* cniVersion, "0.1.0" when absent; one of the supported ones */

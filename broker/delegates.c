@@ -370,29 +370,33 @@ is_known_ipam(const char *type)
 	       strcmp(type, "dhcp") == 0;
 }
 
-/* A plugin executes its IPAM plugin itself, past exec: so the table is asked here. netpriv asks it for the plugins. */
+int
+delegate_ipam(const struct conf *conf, const struct delegate *d, struct cnierr *e)
+{
+	json_t *plugin;
+	size_t i;
+
+	json_array_foreach(d->plugins, i, plugin) {
+		const char *type = json_string_value(json_object_get(json_object_get(plugin, "ipam"), "type"));
+		const char *sha256;
+		uint32_t deadline;
+		uint64_t caps;
+
+		if (type && !is_known_ipam(type) && !conf_plugin(conf, type, &caps, &deadline, &sha256))
+			return bad(e,
+				   "network %s: ipam plugin \"%s\" is not allowed on this node: "
+				   "add it to \"plugins\" in the node configuration",
+				   d->display, type);
+	}
+	return 0;
+}
+
 static int
 check_ipam(struct builder *b)
 {
-	for (size_t i = 0; i < b->l->n; i++) {
-		json_t *plugin;
-		size_t k;
-
-		json_array_foreach(b->l->e[i].plugins, k, plugin) {
-			const char *type = json_string_value(
-			    json_object_get(json_object_get(plugin, "ipam"), "type"));
-			const char *sha256;
-			uint32_t deadline;
-			uint64_t caps;
-
-			if (type && !is_known_ipam(type) &&
-			    !conf_plugin(b->conf, type, &caps, &deadline, &sha256))
-				return bad(b->e,
-					   "network %s: ipam plugin \"%s\" is not allowed on this node: "
-					   "add it to \"plugins\" in the node configuration",
-					   b->l->e[i].display, type);
-		}
-	}
+	for (size_t i = 0; i < b->l->n; i++)
+		if (delegate_ipam(b->conf, &b->l->e[i], b->e))
+			return -1;
 	return 0;
 }
 

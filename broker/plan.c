@@ -216,3 +216,20 @@ plan_read(const char *text, size_t len, struct delegate_list *l, struct cnierr *
 	}
 	return 0;
 }
+
+char *
+plan_make(const struct delegate_list *l, const struct wire_target *target, struct cnierr *e)
+{
+	char *text = plan_text(l, target);
+	struct delegate_list back = { 0 };
+
+	if (!text) {
+		cnierr_set(e, CNI_ERR_INTERNAL, "out of memory for the journal entry");
+	} else if (plan_read(text, strlen(text), &back, e)) {
+		cnierr_prefix(e, "these networks cannot be journalled");
+		free(text);
+		text = NULL;
+	}
+	delegate_list_clear(&back);
+	return text;
+}

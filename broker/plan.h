@@ -10,6 +10,9 @@
 /* malloc'd text of l for pod target; results included when they are set. NULL when out of memory. */
 char *plan_text(const struct delegate_list *l, const struct wire_target *target);
 
+/* The same, tried: what could not be read back could not be undone. NULL with e. */
+char *plan_make(const struct delegate_list *l, const struct wire_target *target, struct cnierr *e);
+
 /* Reads it back, re-checking every field as if hostile. 0, or -1 with e set and l cleared. */
 int plan_read(const char *text, size_t len, struct delegate_list *l, struct cnierr *e);
 

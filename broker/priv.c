@@ -129,6 +129,22 @@ priv_ready(void)
 	return m.body.conf.error == 0;
 }
 
+int
+priv_cache_get(const char *net, const char *ifname, char **text, size_t *len, struct cnierr *e)
+{
+	struct msg_cache_get get = { 0 };
+	cleanup_msg struct wire_msg m = NO_MSG;
+
+	util_copy(get.net, sizeof(get.net), net);
+	util_copy(get.ifname, sizeof(get.ifname), ifname);
+	call_netpriv(MSG_CACHE_GET, &get, -1, MSG_CONF, &m);
+	if (m.body.conf.error == -ENOENT)
+		return 0;
+	if (m.body.conf.error)
+		return cnierr_set(e, CNI_ERR_IO, "%s", m.body.conf.text);
+	return copy_memfd(&m, "what Multus kept", text, len, e) ? -1 : 1;
+}
+
 static int
 ask_links(enum msg_type type, int fd, const char *const *ifname, size_t n, uint64_t *there, const char *doing, struct cnierr *e)
 {

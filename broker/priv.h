@@ -29,6 +29,10 @@ int priv_conf_get(unsigned net, const char *sub, unsigned index, char **text, si
 /* Is conf.ready_file there? */
 bool priv_ready(void);
 
+/* What Multus kept of this command's container: its scratch file (net ""), or the result of one network. 1 = got it (*text malloc'd), 0 = not
+ * there, -1 with e. */
+int priv_cache_get(const char *net, const char *ifname, char **text, size_t *len, struct cnierr *e);
+
 /* *there: bit i is set when ifname[i] (n of them, at most WIRE_LINKS) is in the pod. 0, or -1 with e. */
 int priv_link_get(const char *const *ifname, size_t n, uint64_t *there, struct cnierr *e);
 /* The same of the interfaces of a plan, which is journalled when none is there. */

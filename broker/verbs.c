@@ -14,6 +14,7 @@
 #include "broker/priv.h"
 #include "broker/result.h"
 #include "broker/run.h"
+#include "broker/takeover.h"
 #include "netpriv/log.h"
 #include "netpriv/util.h"
 
@@ -63,8 +64,20 @@ verbs_ready(const struct conf *conf, bool wait, struct cnierr *e)
 	return 0;
 }
 
+int
+verbs_plan(const struct delegate_list *l, const struct wire_target *target, uint64_t *there, struct cnierr *e)
+{
+	cleanup_free char *text = plan_make(l, target, e);
+	const char *names[DELEGATE_MAX];
+
+	_Static_assert(DELEGATE_MAX <= WIRE_LINKS, "one question for all of them");
+	for (size_t i = 0; i < l->n; i++)
+		names[i] = l->e[i].ifname;
+	return text ? priv_state_plan(text, strlen(text), names, l->n, there, e) : -1;
+}
+
 bool
-verbs_undo(struct delegate_list *l, size_t n, const struct msg_offer *offer, char note[WIRE_TEXT])
+verbs_undo(const struct conf *conf, struct delegate_list *l, size_t n, const struct msg_offer *offer, char note[WIRE_TEXT])
 {
 	bool clean = true;
 
@@ -72,7 +85,7 @@ verbs_undo(struct delegate_list *l, size_t n, const struct msg_offer *offer, cha
 	while (n-- > 0) {
 		struct cnierr e = { 0 };
 
-		if (run_network(&l->e[n], CNI_DEL, offer, NULL, &e) == 0)
+		if (delegate_ipam(conf, &l->e[n], &e) == 0 && run_network(&l->e[n], CNI_DEL, offer, NULL, &e) == 0)
 			continue;
 		log_warn("container %s: DEL: %s", offer->target.container_id, e.msg);
 		if (clean)
@@ -97,21 +110,42 @@ load_plan(struct delegate_list *l, struct cnierr *e)
 	return (int)kind;
 }
 
+/* What Multus knew of a container that the journal does not: journalled, so that undoing it is owed like any other. 1, 0 = nothing,
+ * or -1 with e. */
+static int
+take_over(const struct conf *conf, const struct msg_offer *offer, const char *config, size_t len, struct delegate_list *l,
+	  struct cnierr *e)
+{
+	struct netconf nc = { 0 };
+	struct cnierr unreadable = { 0 };
+	uint64_t there;
+	int r;
+
+	netconf_parse(config, len, CNI_DEL, &nc, &unreadable);
+	r = takeover_load(conf, &offer->target, &nc, l, e);
+	if (r == 1 && verbs_plan(l, &offer->target, &there, e))
+		r = -1;
+	netconf_clear(&nc);
+	return r;
+}
+
 /* What ADD journalled is undone, whatever the network configuration says by now. A failure is not the runtime's to solve: the pod
  * goes, and netpriv keeps the entry and tries again. */
 static void
-run_del(const struct msg_offer *offer, struct verdict *v)
+run_del(const struct conf *conf, const struct msg_offer *offer, const char *config, size_t len, struct verdict *v)
 {
 	struct delegate_list l = { 0 };
 	struct cnierr e = { 0 };
-	int kind = load_plan(&l, &e);
+	int known = load_plan(&l, &e);
 
-	if (kind < 0) {
+	if (known == STATE_NONE && !(offer->flags & OFFER_PLUG))
+		known = take_over(conf, offer, config, len, &l, &e);
+	if (known < 0) {
 		log_error("container %s: DEL cannot run: %s", offer->target.container_id, e.msg);
 		snprintf(v->note, sizeof(v->note), "%.*s", WIRE_TEXT - 1, e.msg);
-		return;
+	} else {
+		v->clean = verbs_undo(conf, &l, l.n, offer, v->note);
 	}
-	v->clean = kind == STATE_NONE || verbs_undo(&l, l.n, offer, v->note);
 	delegate_list_clear(&l);
 }
 
@@ -134,7 +168,7 @@ has_link(const struct delegate *d)
 }
 
 static int
-check_network(struct delegate *d, const struct msg_offer *offer, struct cnierr *e)
+check_network(const struct conf *conf, struct delegate *d, const struct msg_offer *offer, struct cnierr *e)
 {
 	const char *name = d->ifname;
 	uint64_t there = 1;
@@ -145,12 +179,12 @@ check_network(struct delegate *d, const struct msg_offer *offer, struct cnierr *
 		return cnierr_set(e, CNI_ERR_INTERNAL,
 				  "network \"%s\": interface \"%s\" is no longer in the pod",
 				  d->net, d->ifname);
-	return run_network(d, CNI_CHECK, offer, NULL, e);
+	return delegate_ipam(conf, d, e) ? -1 : run_network(d, CNI_CHECK, offer, NULL, e);
 }
 
 /* Networks that were attached to the pod while it ran. */
 static void
-check_plugged(const struct msg_offer *offer, struct cnierr *e)
+check_plugged(const struct conf *conf, const struct msg_offer *offer, struct cnierr *e)
 {
 	struct msg_state at = { 0 };
 	char *text;
@@ -160,20 +194,20 @@ check_plugged(const struct msg_offer *offer, struct cnierr *e)
 		struct delegate_list l = { 0 };
 
 		if (strcmp(at.main, offer->target.ifname) == 0 && at.kind == STATE_IS_DONE && plan_read(text, len, &l, e) == 0)
-			check_network(&l.e[0], offer, e);
+			check_network(conf, &l.e[0], offer, e);
 		delegate_list_clear(&l);
 		free(text);
 	}
 }
 
 static void
-run_check(const struct msg_offer *offer, struct verdict *v)
+run_check(const struct conf *conf, const struct msg_offer *offer, const struct netconf *nc, struct verdict *v)
 {
 	const struct wire_target *t = &offer->target;
 	struct delegate_list l = { 0 };
 	int kind = load_plan(&l, &v->e);
 
-	if (kind == STATE_NONE)
+	if (kind == STATE_NONE && takeover_load(conf, t, nc, &l, &v->e) == 0)
 		cnierr_set(&v->e, CNI_ERR_UNKNOWN_CONTAINER,
 			   "container %s has no interface \"%s\" from here", t->container_id,
 			   t->ifname);
@@ -182,9 +216,9 @@ run_check(const struct msg_offer *offer, struct verdict *v)
 			   "the ADD of container %s, interface \"%s\", did not finish: DEL it",
 			   t->container_id, t->ifname);
 	for (size_t i = 0; i < l.n && v->e.code == 0; i++)
-		check_network(&l.e[i], offer, &v->e);
+		check_network(conf, &l.e[i], offer, &v->e);
 	delegate_list_clear(&l);
-	check_plugged(offer, &v->e);
+	check_plugged(conf, offer, &v->e);
 }
 
 /* Can the next ADD be served? The API must answer (or the store be readable), the cluster network be resolvable, and its plugins say so
@@ -210,7 +244,7 @@ run_verb(const struct conf *conf, const struct msg_offer *offer, const char *con
 
 	/* DEL must go on when the configuration is broken or, after a restart, not known. */
 	if (offer->verb == CNI_DEL) {
-		run_del(offer, v);
+		run_del(conf, offer, config, len, v);
 		if (offer->flags & OFFER_PLUG)
 			add_unplugged(conf, offer);
 		return;
@@ -224,7 +258,7 @@ run_verb(const struct conf *conf, const struct msg_offer *offer, const char *con
 		break;
 	case CNI_CHECK:
 		if (!conf->no_check)
-			run_check(offer, v);
+			run_check(conf, offer, &nc, v);
 		break;
 	case CNI_GC:
 		gc_run(conf, offer, &nc, v);

@@ -29,8 +29,11 @@ extern const struct delegate_source verbs_source;
 /* 0 when the readiness indicator file is there, or none is configured; else waits for it, when wait, then -1 with e. */
 int verbs_ready(const struct conf *conf, bool wait, struct cnierr *e);
 
+/* Journals l before anything of it is run. ADD: only if none of its interfaces is in the pod; *there says which are. 0, or -1 with e. */
+int verbs_plan(const struct delegate_list *l, const struct wire_target *target, uint64_t *there, struct cnierr *e);
+
 /* Runs DEL for networks [0, n) of l, last one first, past errors; note gets the first one. True when all succeeded. */
-bool verbs_undo(struct delegate_list *l, size_t n, const struct msg_offer *offer, char note[WIRE_TEXT]);
+bool verbs_undo(const struct conf *conf, struct delegate_list *l, size_t n, const struct msg_offer *offer, char note[WIRE_TEXT]);
 
 /* ADD (add.c). */
 void add_run(const struct conf *conf, const struct msg_offer *offer, const struct netconf *nc, struct verdict *v);
