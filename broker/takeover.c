@@ -219,8 +219,7 @@ read_entries(const struct takeover *t, const char *text, size_t len, struct cnie
 		torn = read_torn(text, len);
 	if (json_array_size(torn) == 0)
 		return NULL;
-	log_error("container %s: %s; the networks before that place are undone, those behind it are not", t->target->container_id,
-		  e->msg);
+	log_error("container %s: %s; what Multus set up behind that place is not undone", t->target->container_id, e->msg);
 	*e = (struct cnierr){ 0 };
 	return json_incref(torn);
 }
