@@ -6,7 +6,8 @@ build_packages=(gcc make cmake pkg-config libseccomp-dev libcap-ng-dev libjansso
 	libssl-dev libnghttp2-dev containernetworking-plugins iproute2 procps util-linux)
 test_packages=("${build_packages[@]}" clang-14 libclang-rt-14-dev libcmocka-dev python3 python3-pytest python3-yaml python3-h2
 	python3-cryptography curl iptables binutils runc containerd
-	python3-grpcio python3-protobuf protobuf-compiler golang-go golang-github-appc-cni-dev)
+	python3-grpcio python3-protobuf protobuf-compiler golang-go golang-github-appc-cni-dev
+	qemu-system-x86 e2fsprogs kmod mount)
 
 need_root() {
 	[ "$(id -u)" -eq 0 ] || { echo "$0: needs root: it makes network namespaces (try: sudo $0)" >&2; exit 2; }
