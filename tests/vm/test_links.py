@@ -48,9 +48,9 @@ def look(pod, kind, ifname, i):
 
 
 def check_notices(node, pod, network, *damage):
-    """CHECK passes, and does not any more after damage: arguments of ip-link in the pod."""
+    """CHECK passes, and does not any more after damage: arguments of ip in the pod."""
     node.cni("CHECK", pod).ok()
-    harness.sh("ip", "-n", pod.netns_name, "link", *damage)
+    harness.sh("ip", "-n", pod.netns_name, *damage)
     assert network in node.cni("CHECK", pod).failed().said
 
 
@@ -99,20 +99,32 @@ def test_add_check_del(node, kind):
     assert sorted(own["ips"]) == sorted(pod.addresses("net1") + pod.addresses("net1", "inet6"))
     assert own["mac"] == pod.ip("link", "show", "dev", "net1")[0]["address"]
     if kind not in UNCHECKED:
-        check_notices(node, pod, kind, "del", "net1")
+        check_notices(node, pod, kind, "link", "del", "net1")
     node.delete(pod).ok()
     node.delete(pod).ok()
 
 
 @pytest.mark.parametrize("kind", UNCHECKED)
 def test_check_of_what_is_above(node, kind):
-    """Their own CHECK; sbr's verifies nothing, so that the interface is missed."""
+    """Their own CHECK; sbr's verifies nothing, the address is missed by what is below."""
     chain = plugins(node, "dummy", 8) + plugins(node, kind, 8)[1:]
     node.nad("chain", {"cniVersion": "1.0.0", "name": "chain", "plugins": chain})
     pod = node.pod("chain")
     node.add(pod).ok()
-    check_notices(node, pod, "chain", *(("set", "net1", "nomaster") if kind == "vrf" else ("del", "net1")))
+    damage = ["link", "set", "net1", "nomaster"] if kind == "vrf" else ["addr", "flush", "dev", "net1"]
+    check_notices(node, pod, "chain", *damage)
     node.delete(pod).ok()
+
+
+def test_sbr_without_its_interface(node):
+    """sbr's DEL fails for as long as there is a namespace without the interface; then what is below it has its turn."""
+    pod = node.pod("sbr")
+    node.add(pod).ok()
+    harness.sh("ip", "-n", pod.netns_name, "link", "del", "net1")
+    node.delete(pod).ok()
+    assert node.journal()
+    pod.drop_netns()
+    harness.wait_for("the rest of DEL", lambda: not node.journal())
 
 
 @pytest.mark.parametrize("kind", KINDS)
