@@ -61,8 +61,7 @@ def links():
 @pytest.fixture(scope="module")
 def networks(shared):
     """A network of each kind, of that name."""
-    if not (harness.PLUGINS / "dummy").exists():
-        shutil.copy2(pathlib.Path(__file__).parent / "dummy", shared.bin_dir / "dummy")
+    shutil.copy2(pathlib.Path(__file__).parent / "dummy", shared.bin_dir / "dummy")
     for i, kind in enumerate(KINDS):
         shared.nad(kind, {"cniVersion": "1.0.0", "name": kind, "disableCheck": kind in UNCHECKED,
                           "plugins": plugins(shared, kind, i)})
@@ -148,8 +147,8 @@ def test_all_at_once(node):
     node.delete(pod).ok()
 
 
-@pytest.mark.parametrize("kind,families", [("ipvlan-l2", "4"), ("ipvlan-l2", "6"), ("ipvlan-l2", "46"), ("ipvlan-l3", "46"),
-                                           ("vlan", "4"), ("vlan", "6"), ("vlan", "46")])
+@pytest.mark.parametrize("kind,families", [("ipvlan-l2", "4"), ("ipvlan-l2", "6"), ("ipvlan-l3", "46"), ("vlan", "4"),
+                                           ("vlan", "6")])
 def test_default_route(node, kind, families):
     i = KINDS.index(kind)
     gateways = {"4": f"10.9{i}.0.1", "6": f"fd9{i}::1"}
