@@ -305,7 +305,24 @@ is_ready(void)
 	return state == GONE;
 }
 
-/* Waits for directories that are not there yet; the sandbox was made without them, so the supervisor makes another. */
+/* The sandbox was made for the directories that were there at start; the supervisor makes another. */
+__attribute__((noreturn)) static void
+start_anew(const char *why)
+{
+	log_warn("%s, %s: %s: starting anew", conf->autoconf_dir, conf->autoconf_out, why);
+	_exit(0);
+}
+
+/* We hold it, so the kernel does not say that it was removed. */
+static bool
+is_removed(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_nlink == 0;
+}
+
+/* Waits for directories that are not there yet. */
 static void
 await_places(void)
 {
@@ -313,10 +330,8 @@ await_places(void)
 	int fds[] = { trust_open(conf->autoconf_dir, O_PATH | O_DIRECTORY, 0, why, sizeof(why)),
 		      trust_open(conf->autoconf_out, O_PATH | O_DIRECTORY, 0, why, sizeof(why)) };
 
-	if (fds[0] >= 0 && fds[1] >= 0) {
-		log_warn("%s, %s: there now: starting anew", conf->autoconf_dir, conf->autoconf_out);
-		_exit(0);
-	}
+	if (fds[0] >= 0 && fds[1] >= 0)
+		start_anew("there now");
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		util_close_cleanup(&fds[i]);
 	look_in(RETRY_MS);
@@ -332,6 +347,8 @@ look(void)
 		await_places();
 		return;
 	}
+	if (is_removed(in) || is_removed(out))
+		start_anew("removed");
 	if (watch < 0)
 		look_in(RETRY_MS);
 	if (!is_ready()) {
@@ -344,6 +361,7 @@ look(void)
 	}
 	snprintf(why, sizeof(why), "%s: no CNI configuration there yet (*.conf, *.conflist)", conf->autoconf_dir);
 	complain(why);
+	look_in(RETRY_MS);
 }
 
 static void
@@ -356,10 +374,8 @@ serve_watch(void)
 		for (const char *p = buf; p < buf + n;) {
 			const struct inotify_event *e = (const void *)p;
 
-			if (e->wd != ready_watch && (e->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED))) {
-				log_warn("%s or %s was replaced: starting anew", conf->autoconf_dir, conf->autoconf_out);
-				_exit(0);
-			}
+			if (e->wd != ready_watch && (e->mask & (IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)))
+				start_anew("replaced");
 			p += sizeof(*e) + e->len;
 		}
 	}
@@ -415,7 +431,7 @@ open_place(const char *path)
 static void
 watch_places(void)
 {
-	const uint32_t self = IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_MASK_ADD;
+	const uint32_t self = IN_MOVE_SELF | IN_ONLYDIR | IN_MASK_ADD;
 	const uint32_t what = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_ATTRIB;
 
 	watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);

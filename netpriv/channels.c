@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "netpriv/log.h"
 #include "netpriv/spool.h"
 #include "netpriv/trust.h"
 #include "netpriv/util.h"
@@ -221,6 +222,49 @@ void
 channels_drop(struct channels_held *held)
 {
 	close_all((void *)held, sizeof(*held) / sizeof(int));
+}
+
+static int
+open_log(const char *path, char *why, size_t size)
+{
+	const char *name = strrchr(path, '/') + 1;
+	char dir[CONF_PATH];
+	cleanup_close int at = -1, fd = -1;
+	struct stat st;
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)(name - path), path);
+	at = trust_open(dir, DIR_FLAGS, 0700, why, size);
+	if (at < 0)
+		return at;
+	fd = openat(at, name, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return explain(why, size, "logFile", path, -errno);
+	if (S_ISREG(st.st_mode) && st.st_uid == 0 && (st.st_mode & 022) == 0)
+		return util_take_fd(&fd);
+	snprintf(why, size, "logFile %s: must be a file of root's that nobody else can write to", path);
+	return -EPERM;
+}
+
+/* The roles inherit it: a set that is started anew has the new one. */
+int
+channels_log(const char *config, const struct conf *c, char *why, size_t size)
+{
+	static int original = -1; /* what we were started with */
+	int fd = original;
+
+	if (original < 0)
+		fd = original = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (c->log_file[0])
+		fd = open_log(c->log_file, why, size);
+	if (fd < 0)
+		return fd;
+	dup2(fd, STDERR_FILENO);
+	if (fd != original)
+		close(fd);
+	log_init("postern", (enum log_level)c->log_level);
+	for (uint32_t i = 0; i < c->n_warnings; i++)
+		log_warn("%s: %s", config, c->warnings[i]);
+	return 0;
 }
 
 static int

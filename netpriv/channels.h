@@ -62,6 +62,9 @@ void channels_shut(struct channels_door *door);
 int channels_hold(const struct conf *c, struct channels_held *held, char *why, size_t size);
 void channels_drop(struct channels_held *held);
 
+/* From here on records go where c says, at its level; config, its file, is named in what the reader wanted said. */
+int channels_log(const char *config, const struct conf *c, char *why, size_t size);
+
 int channels_make(struct channels_pairs *p, char *why, size_t size);
 void channels_close(struct channels_pairs *p);
 

@@ -212,11 +212,9 @@ main(int argc, char **argv)
 		check_binary(o.libexec, role_name(roles[i]));
 	s.config = o.config;
 	s.libexec = o.libexec;
-	if (readers_conf(s.libexec, s.config, &s.conf, why, sizeof(why)) < 0)
+	if (readers_conf(s.libexec, s.config, &s.conf, why, sizeof(why)) < 0 ||
+	    channels_log(s.config, &s.conf, why, sizeof(why)) < 0)
 		log_fatal("%s", why);
-	log_init("postern", (enum log_level)s.conf.log_level);
-	for (uint32_t i = 0; i < s.conf.n_warnings; i++)
-		log_warn("%s: %s", s.config, s.conf.warnings[i]);
 	s.caps = supervise_caps(&s.conf);
 	drop_caps(s.caps);
 	/* Not readable or traceable by what we start under our own uid. */

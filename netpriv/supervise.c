@@ -278,12 +278,13 @@ load_next(void)
 static void
 take_next(void)
 {
+	char why[512];
+
 	channels_drop(&run.held);
 	run.held = run.next_held;
 	run.s->conf = run.next;
-	log_init("postern", (enum log_level)run.s->conf.log_level);
-	for (uint32_t i = 0; i < run.s->conf.n_warnings; i++)
-		log_warn("%s: %s", run.s->config, run.s->conf.warnings[i]);
+	if (channels_log(run.s->config, &run.s->conf, why, sizeof(why)) < 0)
+		log_error("%s; records go where they went", why);
 	log_info("configuration %s read again; the set is restarted with it", run.s->config);
 }
 

@@ -171,3 +171,49 @@ def test_plugin_capability_reaches_the_bounding_set(make_postern):
     bounding = int(harness.status_fields(p.process.pid)["CapBnd"], 16)
     own = int(harness.status_fields(p.process.pid)["CapPrm"], 16)
     assert bounding & 1 << 13 and not own & 1 << 13
+
+
+# Where the log goes.
+
+def test_log_file(make_postern):
+    p = make_postern()
+    log = p.root / "logs" / "postern.log"
+    p.config.update(logFile=str(log), logToStderr=False)
+    p.start()
+    assert log.stat().st_mode & 0o777 == 0o600 and log.parent.stat().st_mode & 0o777 == 0o700
+    harness.wait_for("the last word of the start", lambda: "info postern: ready" in log.read_text())
+    before = p.all_roles()
+    assert {os.readlink(f"/proc/{pid}/fd/2") for pid in before.values()} == {str(log)}
+    assert p.stderr() == ""
+    log.rename(log.parent / "postern.log.1")  # as logrotate does
+    hup(p)
+    harness.wait_for("a new one", lambda: log.exists() and "info postern: ready" in log.read_text(), 20)
+    assert set(p.all_roles().values()).isdisjoint(before.values())
+    del p.config["logFile"], p.config["logToStderr"]
+    p.write_config()
+    hup(p)
+    harness.wait_for("stderr again", lambda: "info postern: ready" in p.stderr(), 20)
+    assert harness.sh(str(harness.BUILD / "posternctl"), "verify", check=False).returncode == 0
+
+
+@pytest.mark.parametrize("how", ["link", "open", "fifo", "owner", "directory"])
+def test_log_file_that_others_could_have_made(p, how):
+    log = p.root / "postern.log"
+    if how == "link":
+        log.symlink_to("target")
+    elif how == "fifo":
+        os.mkfifo(log, 0o600)
+    else:
+        log.touch()
+    if how == "open":
+        log.chmod(0o666)
+    elif how == "owner":
+        os.chown(log, 1000, 0)
+    elif how == "directory":
+        d = p.root / "open"
+        d.mkdir()
+        d.chmod(0o777)
+        log = log.rename(d / "postern.log")
+    p.config["logFile"] = str(log)
+    assert p.start(expect_ready=False) == 1
+    assert str(log.parent) in p.stderr() and not (p.root / "target").exists()
