@@ -73,13 +73,14 @@ is_empty(const json_t *v)
 static int
 make_base(struct confkey_reader *r)
 {
+	bool primary = strcmp(r->c->networks[0], r->c->autoconf_dir) == 0; /* to be named when it is known */
 	cleanup_json json_t *base = json_object();
 	cleanup_free char *text = NULL;
 
 	for (size_t i = 0; primary_keys[i]; i++) {
 		json_t *v = json_member(r->root, primary_keys[i]);
 
-		if (!is_empty(v) && strcmp(primary_keys[i], "name") != 0)
+		if (!is_empty(v) && strcmp(primary_keys[i], "name") != 0 && !(primary && strcmp(primary_keys[i], "clusterNetwork") == 0))
 			json_object_set(base, primary_keys[i], v);
 	}
 	text = json_text(base, false);

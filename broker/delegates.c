@@ -147,7 +147,6 @@ add_cluster(struct builder *b)
 
 	if (b->conf->autoconf_base[0] && strcmp(b->conf->networks[0], b->conf->autoconf_dir) == 0)
 		return add_primary(b);
-
 	if (b->conf->n_networks > 0 && b->conf->networks[0][0]) {
 		d = next_delegate(b);
 		if (!d || resolve_network(b->conf, b->src, 0, b->conf->networks[0], d, b->e))

@@ -52,7 +52,7 @@ verbs_ready(const struct conf *conf, bool wait, struct cnierr *e)
 	int64_t end = util_now_ms() + READY_MS;
 
 	/* Where the runtime's configuration is ours to write, there is none before the file is there. */
-	if (!conf->ready_file[0] || conf->autoconf_dir[0])
+	if (!conf->ready_file[0] || conf->autoconf_base[0])
 		return 0;
 	while (!priv_ready()) {
 		if (!wait || util_now_ms() >= end)

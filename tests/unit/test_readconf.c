@@ -108,6 +108,74 @@ read_own_keys(void **state)
 	assert_int_equal(conf.n_warnings, 0);
 }
 
+/* Keys of Multus' daemon that have an effect here; no warning. */
+static void
+read_daemon_keys(void **state)
+{
+	(void)state;
+	accept("{\"auxiliaryCNIChainName\": \"aux\", \"check\": false, \"connectionLimit\": 7, \"retryDeleteOnError\": true,"
+	       "\"delegates\": [{\"name\": \"a\", \"type\": \"b\"}], \"hotplug\": {\"socketDir\": \"/run/plug\", \"uid\": 0},"
+	       "\"logFile\": \"/var/log/x\", \"logToStderr\": false, \"readinessindicatorfile\": \"/r\", \"takeOver\": \"/t\","
+	       "\"cniDir\": \"/c\"}");
+	assert_string_equal(conf.aux_chain, "aux");
+	assert_int_equal(conf.no_check, 1);
+	assert_int_equal(conf.attachments, 7);
+	assert_string_equal(conf.node_delegates, "[{\"name\":\"a\",\"type\":\"b\"}]");
+	assert_string_equal(conf.plug_dir, "/run/plug");
+	assert_int_equal(conf.plug_uid, 0);
+	assert_string_equal(conf.log_file, "/var/log/x");
+	assert_string_equal(conf.ready_file, "/r");
+	assert_string_equal(conf.multus_dir, "/t");
+	assert_int_equal(conf.n_warnings, 0);
+
+	accept("{\"connectionLimit\": 1000, \"cniDir\": \"/c\", \"delegates\": []}");
+	assert_int_equal(conf.attachments, 64);
+	assert_string_equal(conf.multus_dir, "/c");
+	assert_string_equal(conf.node_delegates, "");
+	accept("{\"connectionLimit\": 7, \"limits\": {\"attachments\": 3}, \"takeOver\": \"\", \"cniDir\": \"/c\"}");
+	assert_int_equal(conf.attachments, 3);
+	assert_string_equal(conf.multus_dir, "");
+}
+
+static void
+read_auto(void **state)
+{
+	(void)state;
+	accept("{\"multusConfigFile\": \"auto\", \"cniVersion\": \"1.0.0\"}");
+	assert_string_equal(conf.autoconf_dir, "/etc/cni/net.d");
+	assert_string_equal(conf.autoconf_out, "/etc/cni/net.d");
+	assert_string_equal(conf.autoconf_file, "00-postern.conf");
+	assert_string_equal(conf.networks[0], "/etc/cni/net.d");
+	assert_string_equal(conf.autoconf_base, "{\"cniVersion\":\"1.0.0\"}");
+	accept("{\"multusAutoconfigDir\": \"/d/\", \"cniVersion\": \"0.3.1\", \"multusMasterCNI\": \"x.conflist\","
+	       "\"cniConfigFile\": \"01-a.conf\", \"cniConfigDir\": \"/o\", \"replaceMultusConfig\": true, \"type\": \"sh\","
+	       "\"overrideNetworkName\": true, \"forceCNIVersion\": true, \"capabilities\": {\"a\": true}, \"logLevel\": \"\","
+	       "\"namespaceIsolation\": false, \"socketDir\": \"/run/x\", \"globalNamespaces\": [\"a\"], \"binDir\": \"/b\"}");
+	assert_string_equal(conf.networks[0], "/d/x.conflist");
+	assert_string_equal(conf.autoconf_primary, "x.conflist");
+	assert_string_equal(conf.autoconf_file, "01-a.conf");
+	assert_string_equal(conf.autoconf_out, "/o");
+	assert_int_equal(conf.autoconf_replace, 1);
+	assert_int_equal(conf.autoconf_name, 1);
+	assert_int_equal(conf.force_version, 1);
+	assert_string_equal(conf.autoconf_base, "{\"binDir\":\"/b\",\"capabilities\":{\"a\":true},\"cniVersion\":\"0.3.1\","
+						"\"type\":\"sh\",\"overrideNetworkName\":true}");
+	assert_int_equal(conf.n_warnings, 0);
+	accept("{\"multusAutoconfigDir\": \"/d\", \"cniVersion\": \"0.3.1\", \"clusterNetwork\": \"mine\"}");
+	assert_string_equal(conf.networks[0], "mine");
+	accept("{\"multusConfigFile\": \"/u/mine.conflist\", \"multusAutoconfigDir\": \"/d\"}");
+	assert_string_equal(conf.autoconf_dir, "/u");
+	assert_string_equal(conf.autoconf_primary, "mine.conflist");
+	assert_string_equal(conf.autoconf_file, "mine.conflist");
+	assert_string_equal(conf.autoconf_base, "");
+	assert_string_equal(conf.networks[0], "");
+	accept("{\"cniVersion\": \"1.0.0\", \"type\": \"x\"}");
+	assert_string_equal(conf.autoconf_dir, "");
+	assert_string_equal(conf.warnings[0], "key \"type\" has no effect without multusConfigFile or multusAutoconfigDir");
+}
+
+#define AUTO(more) "{\"multusConfigFile\": \"auto\", \"cniVersion\": \"1.0.0\", " more "}"
+
 /* Each text is refused with an error that holds the words. */
 static void
 refuse_bad(void **state)
@@ -165,6 +233,33 @@ refuse_bad(void **state)
 		{ "{\"plugins\": [{\"name\": \"a\", \"capabilities\": [\"FLY\"]}]}", "must hold capability names" },
 		{ "{\"plugins\": [{\"name\": \"a\", \"capabilities\": \"NET_RAW\"}]}", "must be an array of capability" },
 		{ "{\"plugins\": [\"a\", {\"name\": \"a\"}]}", "names a plugin twice" },
+		{ "{\"auxiliaryCNIChainName\": \"../x\"}", "must be a network's name" },
+		{ "{\"check\": \"no\"}", "\"check\": must be true or false" },
+		{ "{\"connectionLimit\": 0}", "\"connectionLimit\": must be a whole number greater than 0" },
+		{ "{\"delegates\": {}}", "\"delegates\": must be an array" },
+		{ "{\"delegates\": [null]}", "\"delegates\": must hold objects" },
+		{ "{\"hotplug\": true}", "\"hotplug\": must be an object" },
+		{ "{\"hotplug\": {\"uid\": -1}}", "hotplug: key \"uid\": must be a whole number" },
+		{ "{\"logFile\": \"x\"}", "\"logFile\": must be an absolute path" },
+		{ "{\"readinessindicatorfile\": \"x\"}", "\"readinessindicatorfile\": must be an absolute path" },
+		{ "{\"retryDeleteOnError\": 1}", "\"retryDeleteOnError\": must be true or false" },
+		{ "{\"takeOver\": true}", "\"takeOver\": must be a string" },
+		{ "{\"multusConfigFile\": \"manual\"}", "\"multusConfigFile\": must be \"auto\" or the absolute path" },
+		{ "{\"multusConfigFile\": \"auto\"}", "\"cniVersion\": must be given" },
+		{ "{\"multusAutoconfigDir\": \"/d\", \"cniVersion\": \"9.9.9\"}", "\"cniVersion\": must be a CNI version" },
+		{ "{\"forceCNIVersion\": true}", "\"forceCNIVersion\": needs \"cniVersion\"" },
+		{ "{\"multusMasterCNI\": \"/d/x\"}", "\"multusMasterCNI\": must be a file's name" },
+		{ AUTO("\"multusMasterCNI\": \"00-multus.conf\""), "\"multusMasterCNI\": must not be a file that" },
+		{ AUTO("\"multusMasterCNI\": \"00-postern.conf\""), "it would name itself" },
+		{ AUTO("\"cniConfigFile\": \"1.conf\", \"multusMasterCNI\": \"1.conf\""), "it would name itself" },
+		{ AUTO("\"cniConfigFile\": \"00-multus.conf\""), "replaceMultusConfig" },
+		{ AUTO("\"cniConfigFile\": \"a.conflist\""), "must end in \".conf\"" },
+		{ AUTO("\"cniConfigFile\": \".a.conf\""), "must end in \".conf\"" },
+		{ AUTO("\"type\": \"a/b\""), "\"type\": must be the file name" },
+		{ AUTO("\"capabilities\": {\"a\": 1}"), "\"capabilities\": must hold true or false" },
+		{ AUTO("\"overrideNetworkName\": \"x\""), "\"overrideNetworkName\": must be true or false" },
+		{ "{\"multusConfigFile\": \"/etc/cni/net.d/a.conf\"}", "is where it would be installed" },
+		{ "{\"multusConfigFile\": \"/x/00-multus.conf\"}", "replaceMultusConfig" },
 	};
 
 	(void)state;
@@ -203,9 +298,16 @@ warn_by_name(void **state)
 	accept("{\"foo\": 1, \"chrootDir\": \"/hostroot\", \"logToStderr\": false, \"limits\": {\"b\\n\\u0007\": 1}}");
 	assert_int_equal(conf.n_warnings, 4);
 	assert_string_equal(conf.warnings[0], "key \"foo\" is unknown and has no effect");
-	assert_string_equal(conf.warnings[1], "key \"chrootDir\" is known but not used by this version");
-	assert_string_equal(conf.warnings[2], "key \"logToStderr\" is false, but this version logs to stderr only");
-	assert_string_equal(conf.warnings[3], "key \"b\\x0a\\x07\" is unknown and has no effect in limits");
+	assert_string_equal(conf.warnings[1], "key \"chrootDir\" has no effect: plugins run on the root directory that Postern itself sees");
+	assert_string_equal(conf.warnings[2], "key \"b\\x0a\\x07\" is unknown and has no effect in limits");
+	assert_string_equal(conf.warnings[3], "key \"logToStderr\" is false, but without logFile records go to stderr");
+
+	accept("{\"dns\": {}, \"ipam\": {}, \"logOptions\": {}, \"name\": \"x\", \"prevResult\": {}, \"runtimeConfig\": {},"
+	       "\"logFile\": \"/x\", \"logToStderr\": true, \"enablePprof\": true}");
+	assert_int_equal(conf.n_warnings, 8);
+	for (int i = 0; i < 8; i++)
+		assert_true(strstr(conf.warnings[i], "has no effect") || strstr(conf.warnings[i], "not used"));
+	assert_string_equal(conf.log_file, "");
 
 	for (int i = 0; i < 40; i++)
 		sprintf(text + strlen(text), "%s\"key%d\": 0", i ? "," : "", i);
@@ -220,7 +322,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keep_defaults), cmocka_unit_test(read_multus_keys),
-		cmocka_unit_test(read_own_keys), cmocka_unit_test(refuse_bad),
+		cmocka_unit_test(read_own_keys), cmocka_unit_test(read_daemon_keys), cmocka_unit_test(read_auto), cmocka_unit_test(refuse_bad),
 		cmocka_unit_test(refuse_huge),	 cmocka_unit_test(warn_by_name),
 	};
 
