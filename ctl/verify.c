@@ -19,7 +19,7 @@
 #include "seccomp/sandbox.h"
 
 #define BIT(c)	 (1ull << (c))
-#define MAX_ROWS 160
+#define MAX_ROWS 240
 #define TEXT	 160
 
 /* What netpriv/postern.c keeps: for itself, and in the bounding set for the roles' way down. */

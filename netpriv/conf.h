@@ -79,7 +79,7 @@ struct conf {
 	char autoconf_out[CONF_PATH]; /* cniConfigDir: where ours goes */
 	char autoconf_file[64];       /* its name */
 	char autoconf_primary[256];   /* multusMasterCNI, "" = the first file of the directory */
-	char autoconf_base[4096];     /* the keys that are known beforehand: a JSON object */
+	char autoconf_base[4096];     /* the keys known beforehand, a JSON object; "" = that file is installed as it is */
 	uint32_t autoconf_name;       /* overrideNetworkName: the primary's name */
 	uint32_t autoconf_replace;    /* Multus' own file is set aside */
 

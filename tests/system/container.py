@@ -127,6 +127,7 @@ class Contained(harness.Postern):
         assert set(self.host) == {v["name"] for v in self.spec["volumes"]}
         self.config = {**json.loads(config_text()), "store": "/etc/postern/store", "logLevel": "debug"}
         self.name = self.root.name
+        self.programs = (*harness.ROLES, "postern-autoconf")
 
     def ipam(self, *args, **kw):
         conf = super().ipam(*args, **kw)

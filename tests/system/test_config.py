@@ -35,13 +35,36 @@ def test_check_config_starts_nothing(p):
     ('{"perNodeCertificate": {"enabled": true, "bootstrapKubeconfig": "/b", "certDuration": "9m"}}', '"certDuration"'),
     ('{"perNodeCertificate": {"enabled": true, "bootstrapKubeconfig": "/b", "certDuration": "1d"}}', '"certDuration"'),
     ('{"kubeconfig": "/b", "nodeName": "No Name"}', '"nodeName"'), ('{"store": "/a", "limits": {"cachedNetworks": 257}}', "256"),
-], ids=range(18))
+    ('{"store": "/a", "multusConfigFile": "auto"}', '"cniVersion": must be given'),
+    ('{"store": "/a", "multusConfigFile": "yes"}', '"multusConfigFile"'),
+    ('{"store": "/a", "cniVersion": "1.0.0", "multusConfigFile": "auto", "multusMasterCNI": "00-multus.conf"}', "would name itself"),
+    ('{"store": "/a", "cniVersion": "1.0.0", "multusConfigFile": "auto", "cniConfigFile": "00-multus.conf"}', "replaceMultusConfig"),
+    ('{"store": "/a", "forceCNIVersion": true}', '"forceCNIVersion": needs "cniVersion"'),
+    ('{"store": "/a", "connectionLimit": 0}', '"connectionLimit"'), ('{"store": "/a", "delegates": [1]}', '"delegates"'),
+], ids=range(25))
 def test_check_config_names_the_cause(p, text, words):
     path = p.root / "bad.json"
     path.write_text(text)
     r = check(p, path)
     assert r.returncode == 1 and r.stdout == "", r.stdout
     assert r.stderr.count("\n") == 1 and words in r.stderr and "bad.json" in r.stderr, r.stderr
+
+
+@pytest.mark.parametrize("key,value", [("chrootDir", "/hostroot"), ("dns", {}), ("ipam", {}), ("logOptions", {"maxSize": 1}), ("name", "x"),
+                                       ("prevResult", {}), ("runtimeConfig", {}), ("type", "multus-shim"), ("cniConfigDir", "/x")])
+def test_a_key_without_effect_is_named_with_the_reason(p, key, value):
+    p.config[key] = value
+    r = check(p, p.write_config())
+    assert r.returncode == 0 and r.stderr.count("\n") == 1 and f'key "{key}" has no effect' in r.stderr, r.stderr
+
+
+@pytest.mark.parametrize("key,value", [("retryDeleteOnError", True), ("connectionLimit", 5), ("check", True), ("takeOver", ""), ("logFile", "/x/y"),
+                                       ("cniVersion", "1.0.0"), ("readinessindicatorfile", "/x"), ("auxiliaryCNIChainName", "x"),
+                                       ("hotplug", {"socketDir": "/x", "uid": 7}), ("delegates", [{"name": "a", "type": "b"}])])
+def test_a_key_with_effect_needs_no_word(p, key, value):
+    p.config[key] = value
+    r = check(p, p.write_config())
+    assert r.returncode == 0 and r.stderr == "", r.stderr
 
 
 def spoil(p, how):

@@ -1,5 +1,6 @@
 """The DaemonSet's containers, run by runc as the manifest says: these capabilities, this read-only root, these mounts; and what the
 comments in the manifest say does not work."""
+import json
 import pathlib
 
 import container
@@ -44,6 +45,19 @@ def test_pods_get_their_networks_from_a_container(contained):
     contained.delete(pod).ok()
     assert pod.links() == [] and contained.leases() == []
     harness.wait_for("an empty journal", lambda: not contained.journal())
+
+
+def test_the_runtimes_configuration_is_generated_in_the_nodes_directory(contained):
+    contained.start()
+    path = contained.conf_dir / "00-postern.conf"
+    made = json.loads(harness.wait_for("the file", lambda: path.exists() and path.read_text()))
+    assert made["clusterNetwork"] == "/etc/cni/net.d/10-cluster.conflist" and made["type"] == "postern-shim"
+    pod = contained.pod()
+    contained.add(pod, stdin=made).ok()
+    contained.delete(pod, stdin=made).ok()
+    assert pod.links() == []
+    contained.stop()
+    assert json.loads(path.read_text()) == made
 
 
 def test_what_was_set_up_survives_the_container(contained):

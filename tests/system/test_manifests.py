@@ -18,10 +18,10 @@ HOST_PATHS = {
     "/run/cni": "tuning's backups, dhcp's socket",
     "/var/lib/cni": "address leases, the journal",
     "/opt/cni/bin": "the plugins",
-    "/etc/cni/net.d": "the cluster network's configuration",
+    "/etc/cni/net.d": "the cluster network's configuration, the runtime's",
     "/etc/cni/multus/net.d": "networks by name",
 }
-WRITABLE = {"/run/netns", "/run/postern", "/run/cni", "/var/lib/cni"}  # of those, by the service
+WRITABLE = {"/run/netns", "/run/postern", "/run/cni", "/var/lib/cni", "/etc/cni/net.d"}  # of those, by the service
 RULES = [([""], ["pods"], ["get"]), ([""], ["pods/status"], ["patch"]),
          (["k8s.cni.cncf.io"], ["network-attachment-definitions"], ["get", "watch"]), ([""], ["events"], ["create"])]
 BOOTSTRAP_RULES = [(["certificates.k8s.io"], ["certificatesigningrequests"], ["create", "get", "watch"])]
