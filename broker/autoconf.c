@@ -167,8 +167,7 @@ install(const char *name, const char *text, size_t len)
 	return err;
 }
 
-/* Beneath the directory only; links are followed within it, as mounted ConfigMaps need. The bytes go behind those of last, until it
- * is known whether they are new. */
+/* Beneath the directory only; links are followed within it, as mounted ConfigMaps need. Its length, or -errno with why. */
 static ssize_t
 read_primary(const char *name, char *text, ino_t *ino, char *why, size_t size)
 {

@@ -201,7 +201,7 @@ def test_the_first_file_by_name_is_the_primary(auto):
     auto.primary("20-late.conf", name="late")
     auto.primary("05-early.conf", name="early")
     auto.wait_made("the new first", lambda made: made["clusterNetwork"].endswith("/05-early.conf"))
-    assert f"no longer of {PRIMARY}" in auto.stderr()
+    auto.wait_said(f"no longer of {PRIMARY}")
     (auto.dir / "05-early.conf").unlink()
     harness.wait_for("the one behind, when the first is gone for good",
                      lambda: json.loads(auto.made())["clusterNetwork"].endswith(PRIMARY), 30)

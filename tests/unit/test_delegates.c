@@ -70,7 +70,12 @@ static const struct file files[] = {
     {CONF_NET_DIR, "mylist", "b.conf", "{\"type\":\"portmap\"}"},
     {CONF_NET_DIR, "shy", "a.conf", "{\"type\":\"tuning\"}"},
     {CONF_NET_DIR, "subonly", "a.conf", "{\"type\":\"tuning\"}"},
+    {0, "", "00-multus.conf", CONF("first")},
+    {0, "", "05-mine.conf", ""},
+    {0, "", "07-x.json", CONF("json")},
     {0, "", "10-main.conflist", "{\"name\":\"main\",\"plugins\":[{\"type\":\"ptp\"}]}"},
+    {0, "", "20-other.conf", CONF("other")},
+    {0, "", "30-broken.conf", "{"},
     {0, "main", "x.conf", "{\"type\":\"tuning\"}"},
     {1, "", "99-extra.json", CONF("extra")},
     {2, "", "bad-sub.conflist", "{\"name\":\"../x\",\"plugins\":[{\"type\":\"ptp\"}]}"},
@@ -130,6 +135,7 @@ struct row {
 	const char *ifname;		   /* NULL = eth0 */
 	const char *config;		   /* spec.config of test/ad-hoc */
 	bool isolation;
+	const char *forced; /* cniVersion */
 	const char *want, *error;
 };
 
@@ -200,6 +206,14 @@ run_row(const struct row *r)
 	for (size_t i = 0; i < 2 && r->defaults[i]; i++)
 		util_copy(conf.networks[conf.n_networks++], CONF_PATH, r->defaults[i]);
 	conf.namespace_isolation = r->isolation;
+	if (r->cluster && strcmp(r->cluster, "/auto") == 0) {
+		strcpy(conf.autoconf_dir, "/auto");
+		strcpy(conf.autoconf_file, "05-mine.conf");
+		strcpy(conf.autoconf_base, "{}");
+		strcpy(conf.networks[0], "/auto");
+	}
+	conf.force_version = r->forced != NULL;
+	util_copy(conf.cni_version, sizeof(conf.cni_version), r->forced ? r->forced : "");
 	strcpy(conf.multus_namespace, "kube-system");
 	strcpy(conf.system_namespaces[conf.n_system_namespaces++], "kube-system");
 	strcpy(conf.global_namespaces[conf.n_global_namespaces++], "default");
@@ -253,7 +267,24 @@ test_sources(void **state)
 	    {"GC", WITH, .defaults = {"second"}, .networks = "net1", .ns = "",
 	     .want = "kube-system/cluster=flat:macvlan v1.0.0"},
 	    {"D8", .cluster = "my_file", .want = "my_file@eth0:macvlan v1.0.0"},
-	    {"D9", .cluster = "/etc/cni/net.d", .want = "main@eth0:ptp+tuning"},
+	    {"D9", .cluster = "/etc/cni/net.d", .want = "first@eth0:macvlan v1.0.0"},
+	    {"auto", .cluster = "/auto", .want = "main@eth0:ptp+tuning"},
+	    {"auto, named", .cluster = "/auto", .netconf = "\"clusterNetwork\":\"/auto/20-other.conf\"",
+	     .want = "other@eth0:macvlan v1.0.0"},
+	    {"auto, forced", .cluster = "/auto", .netconf = "\"clusterNetwork\":\"/auto/20-other.conf\"", .forced = "0.4.0",
+	     .want = "other@eth0:macvlan v0.4.0"},
+	    {"auto, broken", .cluster = "/auto", .netconf = "\"clusterNetwork\":\"/auto/30-broken.conf\"",
+	     .error = "clusterNetwork: 30-broken.conf: line 1"},
+	    {"auto, gone", .cluster = "/auto", .netconf = "\"clusterNetwork\":\"/auto/15-gone.conf\"",
+	     .error = "/auto/15-gone.conf, the primary configuration, is not there"},
+	    {"auto, itself", .cluster = "/auto", .netconf = "\"clusterNetwork\":\"/auto/05-mine.conf\"",
+	     .error = "\"clusterNetwork\" must be a file of /auto"},
+	    {"auto, elsewhere", .cluster = "/auto", .netconf = "\"clusterNetwork\":\"/autos/10-main.conflist\"",
+	     .error = "\"clusterNetwork\" must be a file of /auto"},
+	    {"auto, a name", .cluster = "/auto", .netconf = "\"clusterNetwork\":\"cluster\"",
+	     .error = "\"clusterNetwork\" must be a file of /auto"},
+	    {"not auto", .cluster = "/etc/cni/net.d", .netconf = "\"clusterNetwork\":\"/auto/20-other.conf\"",
+	     .want = "first@eth0:macvlan v1.0.0"},
 	    {"D9b", WITH, .defaults = {"/etc/extra.json"},
 	     .want = CLUSTER "; extra@net1:macvlan v1.0.0"},
 	    {"D9c", WITH, .defaults = {"second", "/x/y"},
