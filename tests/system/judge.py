@@ -8,10 +8,12 @@ import os
 import shutil
 
 import harness
+import pytest
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # as Postern's delegates have it
 GOPATH = "/usr/share/gocode"
 NOOPS = ("noop1", "noop2", "noop3")
+NET = "judged"  # name of the network
 
 RECORDER = """#!/bin/sh
 call={calls}/$(printf %03d $(ls {calls} | wc -l))-{name}
@@ -27,6 +29,91 @@ cp {control}/{name}.$CNI_COMMAND $call/debug
 CNI_ARGS="${{CNI_ARGS:+$CNI_ARGS;}}DEBUG=$call/debug" exec {noop} <$call/stdin
 """
 
+
+# What delegates answer.
+
+def result(version="1.0.0", **more):
+    """A result as plugins of that version print it."""
+    if version in ("", "0.1.0", "0.2.0"):
+        return {"cniVersion": version, "ip4": {"ip": "10.1.2.3/24", "gateway": "10.1.2.1", "routes": [{"dst": "0.0.0.0/0"}]},
+                "ip6": {"ip": "fd01::3/64", "routes": [{"dst": "::/0", "gw": "fd01::1"}]}, "dns": {"domain": "pods"}, **more}
+    ip = {"interface": 1, "address": "10.1.2.3/24", "gateway": "10.1.2.1"}
+    ips = [ip, {"address": "fd01::3/64"}]
+    if version.startswith("0."):
+        ips = [dict(ip, version="4" if "." in ip["address"] else "6") for ip in ips]
+    return {"cniVersion": version, "interfaces": [{"name": "host0", "mac": "02:00:00:00:00:01"},
+                                                  {"name": "eth0", "mac": "02:00:00:00:00:02", "sandbox": "/run/netns/x"}],
+            "ips": ips, "routes": [{"dst": "0.0.0.0/0", "gw": "10.1.2.1"}, {"dst": "fd02::/64"}],
+            "dns": {"nameservers": ["10.1.2.53"], "search": ["pods", "all"], "options": ["ndots:2"]}, **more}
+
+
+def says(what, **more):
+    """noop prints that: an object, or text."""
+    return {"ReportResult": what if isinstance(what, str) else json.dumps(what), **more}
+
+
+def fails(code=123, msg="no luck today", details="ask again", status=1):
+    return says({"code": code, "msg": msg, **({"details": details} if details else {})}, ExitWithCode=status)
+
+
+PASS = {"ReportResult": "PASSTHROUGH"}
+ADD_DNS = {"ReportResult": "INJECT-DNS"}
+
+
+# Configurations.
+
+def plugin(n=1, **more):
+    return {"type": f"noop{n}", **more}
+
+
+def chain(*plugins, version="1.0.0", **top):
+    return {"name": NET, **({} if version is None else {"cniVersion": version}), "plugins": list(plugins), **top}
+
+
+def single(version="1.0.0", **more):
+    return {"name": NET, **({} if version is None else {"cniVersion": version}), **plugin(), **more}
+
+
+@dataclasses.dataclass
+class Case:
+    id: str
+    config: object  # an object, or text
+    control: dict = dataclasses.field(default_factory=dict)  # (plugin, verb) -> what noop does; ADD of the first: a result
+    differs: dict = dataclasses.field(default_factory=dict)  # id of DIFFERENCES -> what that function is to know
+    later: object = None  # the configuration at CHECK and DEL, when it is another one
+    capabilities: dict = dataclasses.field(default_factory=dict)
+    args: list = dataclasses.field(default_factory=list)
+    env: dict = dataclasses.field(default_factory=dict)  # of the caller
+    steps: tuple = ("ADD", "CHECK", "DEL")
+    container: str = None
+    ifname: str = "eth0"
+    netns: str = None  # with {pod}, and {pid} of this process
+    runtime: str = None  # the version that the runtime speaks, when the configuration's would not do
+    link: bool = True  # there is an eth0 after ADD
+    drops_netns: bool = False  # before DEL
+
+    def text(self, verb):
+        config = self.later if self.later and verb != "ADD" else self.config
+        return config if isinstance(config, str) else json.dumps(config)
+
+    def namespace(self, pod):
+        return pod.netns if self.netns is None else self.netns.format(pod=pod, pid=os.getpid())
+
+    @property
+    def single(self):
+        return "plugins" not in self.config
+
+    def version(self):
+        return str(self.config.get("cniVersion", "")) if isinstance(self.config, dict) else "1.0.0"
+
+    def runtime_version(self):
+        return self.runtime or self.version() or "0.1.0"
+
+    def controls(self):
+        return {("noop1", "ADD"): says(result(self.version())), **{(f"noop{n}", "ADD"): PASS for n in (2, 3)}, **self.control}
+
+
+# What tries them.
 
 def build():
     """The two Go programs, out of what the distribution packages: no network."""
@@ -159,3 +246,12 @@ class Court:
 
 def tidy(error):
     return error and {"code": error.get("code"), "msg": error["msg"], "details": error.get("details", "")}
+
+
+@pytest.fixture(scope="module")
+def court():
+    c = Court()
+    try:
+        yield c
+    finally:
+        c.close()
