@@ -66,7 +66,7 @@ check_rows(const struct row *rows, size_t n)
 		struct netsel_list list = {0};
 		struct cnierr e = {0};
 		char got[4096];
-		int ret = netsel_parse(r->value, "dns", "test/a", &list, &e);
+		int ret = netsel_parse(r->value, "dns", "annotation test/a", &list, &e);
 
 		describe(&list, got, sizeof(got));
 		if (r->want && (ret || strcmp(got, r->want)))
@@ -265,19 +265,19 @@ test_count(void **state)
 
 	(void)state;
 	repeat(text, "", "a", "", NETSEL_MAX);
-	assert_int_equal(netsel_parse(text, "dns", "t", &list, &e), 0);
+	assert_int_equal(netsel_parse(text, "dns", "annotation t", &list, &e), 0);
 	assert_int_equal(list.n, NETSEL_MAX);
 	netsel_clear(&list);
 	repeat(text, "", "a", "", NETSEL_MAX + 1);
-	assert_int_equal(netsel_parse(text, "dns", "t", &list, &e), -1);
+	assert_int_equal(netsel_parse(text, "dns", "annotation t", &list, &e), -1);
 	assert_string_equal(e.msg, "annotation t: more than 32 networks");
 	memset(&e, 0, sizeof(e));
 	repeat(text, "[", "{\"name\":\"a\",\"cni-args\":{}}", "]", NETSEL_MAX);
-	assert_int_equal(netsel_parse(text, "dns", "t", &list, &e), 0);
+	assert_int_equal(netsel_parse(text, "dns", "annotation t", &list, &e), 0);
 	assert_int_equal(list.n, NETSEL_MAX);
 	netsel_clear(&list);
 	repeat(text, "[", "{\"name\":\"a\"}", "]", NETSEL_MAX + 1);
-	assert_int_equal(netsel_parse(text, "dns", "t", &list, &e), -1);
+	assert_int_equal(netsel_parse(text, "dns", "annotation t", &list, &e), -1);
 	assert_string_equal(e.msg, "annotation t: more than 32 networks");
 }
 
