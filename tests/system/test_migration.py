@@ -34,14 +34,23 @@ class Places:
             out.append(self.map[at] / row[len(at):].lstrip("/") if row != at else self.map[at])
         return out
 
+    def install(self):
+        shutil.copy2(harness.BUILD / "postern-shim", self.plugins / "postern-shim")
+
+    def tree(self):
+        roots = (self.node.root, self.map["/run/cni"], self.map["/etc/postern"])
+        return {str(path) for root in roots for path in root.rglob("*")}
+
+    def came(self, before):
+        """What there is now and was not before: all but the harness's own, the store's status and the IPAM plugin's files."""
+        p = self.node
+        own = tuple(str(p.root / name) for name in ("postern.json", "log", "notify")) + (str(p.leases_dir), str(p.store / "status"))
+        return sorted(path for path in self.tree() - before if not path.startswith(own))
+
     def uninstall(self, *more):
         p = self.node
         return harness.sh(UNINSTALL, *more, "--socket-dir", str(p.socket_dir), "--cni-dir", str(p.cni_dir), "--plugin-dir",
                           str(self.plugins), str(self.net_d), check=False)
-
-
-def tree(*roots):
-    return {str(path) for root in roots for path in [root, *root.rglob("*")] if path.exists() or path.is_symlink()}
 
 
 def mounts():
@@ -68,32 +77,25 @@ def test_over_and_back(places):
     p = places.node
     cluster = Network({"cniVersion": "1.0.0", "name": "cluster", "plugins": [p.bridge_conf("cluster", p.bridge, "10.88.0.0/16")]},
                       from_file=True)
-    old, ending = p.pod(), p.pod()
+    old, ending, new = p.pod(), p.pod(), p.pod()
     for pod in (old, ending):
         p.multus.add(pod, [cluster])
-    watched = (p.root, pathlib.Path("/run/cni"), pathlib.Path("/etc/postern"))
-    before, mounted, namespaces, kept = tree(*watched), mounts(), os.listdir("/run/netns"), p.multus.files(old)
+    places.install()
+    mounted, namespaces, kept = mounts(), sorted(os.listdir("/run/netns")), p.multus.files(old)
+    before = places.tree() - {str(places.plugins / "postern-shim")}
 
     # Over.
-    shutil.copy2(harness.BUILD / "postern-shim", places.plugins / "postern-shim")
-    p.write_config()
     p.start()
     harness.wait_for("the runtime's file to change", lambda: sorted(os.listdir(places.net_d))[:2] ==
                      ["00-multus.conf.before-postern", "00-postern.conf"])
-    new = p.pod()
     p.add(new).ok()
     p.delete(ending).ok()
     assert old.links() == ["eth0"] and ending.links() == [] and new.links() == ["eth0"]
 
-    # What the document lists is all that has come, beside the test's own.
-    own = {str(p.root / name) for name in ("postern.json", "log", "notify")}
-    leases = str(p.leases_dir)
-    aside = str(places.net_d / "00-multus.conf.before-postern")
-    listed = places.listed()
-    came = {path for path in tree(*watched) - before - own - {aside} if not path.startswith(leases)}
-    parents = {str(pathlib.Path("/run/cni")), str(pathlib.Path("/etc/postern"))}
-    strange = [path for path in came - parents if not any(path == str(place) or path.startswith(f"{place}/") for place in listed)]
-    assert strange == []
+    # What the document lists is all that has come.
+    listed, aside = places.listed(), str(places.net_d / "00-multus.conf.before-postern")
+    assert [path for path in places.came(before) if path != aside and
+            not any(path == str(place) or path.startswith(f"{place}/") for place in listed)] == []
     assert all(place.exists() for place in listed)
 
     # Back: never while it runs, nor while anything is owed.
@@ -112,11 +114,10 @@ def test_over_and_back(places):
     assert done.returncode == 0, done.stderr
     assert places.uninstall().returncode == 0, "a second time"
 
-    left = {path for path in tree(*watched) - before - own if not path.startswith(leases)}
-    assert left == set()
+    assert places.came(before) == []
     assert (places.net_d / "00-multus.conf").exists() and not os.path.exists(aside)
     assert mounts() == mounted and sockets(p) == []
-    assert sorted(os.listdir("/run/netns")) == sorted(namespaces + [new.netns_name])
+    assert sorted(os.listdir("/run/netns")) == namespaces
     assert not [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if harness.program(pid).startswith("postern")]
     # The pod that was there all the time is Multus' again, with all that it needs for its end.
     assert old.links() == ["eth0"] and p.multus.files(old) == kept and len(p.leases()) == 1

@@ -209,7 +209,7 @@ def test_ipam_plugin_that_the_node_does_not_allow(node):
     node.config["plugins"].append("odd-ipam")
     node.start()
     harness.wait_for("the second try", lambda: not node.journal(), 20)
-    assert not node.multus.files(pod)
+    harness.wait_for("Multus' files to go", lambda: not node.multus.files(pod), 5)
     assert [lease.split("/")[0] for lease in node.leases()] == ["list"]  # which was taken out of the file above
 
 
