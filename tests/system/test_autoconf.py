@@ -324,6 +324,18 @@ def test_nothing_is_written_before_the_indicator_is_there(make_auto):
     assert p.stderr().count("waiting for readinessindicatorfile") == 1
 
 
+def test_o2_requests_do_not_wait_for_the_indicator(make_auto):
+    p = make_auto()
+    p.config["readinessindicatorfile"] = str(p.root / "never")
+    p.primary()
+    p.start()
+    p.wait_said("waiting for readinessindicatorfile")
+    pod = p.pod()
+    p.add(pod, version="0.4.0").ok()
+    p.delete(pod, version="0.4.0").ok()
+    assert p.made() is None
+
+
 def test_a_directory_that_is_not_there_yet(make_auto):
     p = make_auto()
     p.dir.rmdir()

@@ -74,6 +74,10 @@ VECTOR_DIFFERENCES = {
     "W15": OWN_WORDS,
     "W16a": "routes do not depend on a stored result", "W16b": "routes do not depend on a stored result",
     "O1": "nothing is overlaid: what the node decides is read from the node's configuration alone, and the answer is in the request's version",
+    "O3": "the shim is postern-shim, unless type names another", "O5": "the shim is postern-shim, unless type names another",
+    "O7": "a capability that the primary drops goes as well",
+    "O9": "the generated file stays as it was",
+    "O11": "the file is checked, installed in one step, and installed again when it changes; the service goes on",
     "O10": "there is no HTTP: it stops as soon as what is under way has ended",
     "O12": "there is no HTTP: ADD waits until its connection is served, DEL is noted for later",
     "O13": "no chroot: plugins run in the mount namespace that the service was given; the key is named in a warning",
@@ -83,15 +87,23 @@ VECTOR_DIFFERENCES = {
 # Rows that a test elsewhere shows exactly: file and case.
 ELSEWHERE = {
     "F14": "tests/system/test_kube.py: test_a_pod_that_comes_late",
+    "N9": "tests/system/test_nodekeys.py: test_readiness_indicator",
+    "O2": "tests/system/test_autoconf.py: test_o2_requests_do_not_wait_for_the_indicator",
+    "O3": "tests/system/test_autoconf.py: test_o3_keys_of_the_node_configuration",
+    "O4": "tests/system/test_autoconf.py: test_o4_capabilities",
+    "O5": "tests/system/test_autoconf.py: test_o5_exact_text_and_mode",
+    "O6": "tests/system/test_autoconf.py: test_o6_version_too_old",
+    "O7": "tests/system/test_autoconf.py: test_o7_capabilities_follow_the_primary_both_ways",
+    "O8": "tests/system/test_autoconf.py: test_o8_name_of_the_primary",
+    "O9": "tests/system/test_autoconf.py: test_o9_a_primary_that_is_not_well_changes_nothing",
+    "O11": "tests/system/test_autoconf.py: test_o11_a_file_of_ones_own_is_installed_and_postern_serves_on",
 }
 
 # Rows of what is not there yet.
 LATER = {
     **dict.fromkeys(["D21", "D22", "D23", *(f"V{i}" for i in range(1, 17))], "devices"),
-    **dict.fromkeys(["N9", "O2"], "readinessindicatorfile"),
     **dict.fromkeys(["F10", "F11", "F12", "F20"], "taking over what Multus added"),
     **dict.fromkeys(["G5", "G6", "G7", "G8"], "GC of every network"),
-    **dict.fromkeys(["O3", "O4", "O5", "O6", "O7", "O8", "O9", "O11"], "automatic configuration"),
 }
 
 
