@@ -127,14 +127,15 @@ replace_file(const char *text, size_t len)
 	return err;
 }
 
-/* Of two configurations the runtime takes the first. */
+/* Of two configurations the runtime takes the first. Never is there none. */
 static void
 handle_multus(void)
 {
 	static bool told;
 	struct stat st;
 
-	if (fstatat(out, MULTUS, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(out, MULTUS, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fstatat(out, conf->autoconf_file, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
 	if (conf->autoconf_replace && renameat(out, MULTUS, out, ASIDE) == 0)
 		log_info("%s/" MULTUS " is set aside as " ASIDE, conf->autoconf_out);
@@ -161,7 +162,6 @@ install(const char *name, const char *text, size_t len)
 			log_info("%s/%s: made of %s/%s%s%s", conf->autoconf_out, conf->autoconf_file, conf->autoconf_dir, name,
 				 current[0] ? " now, no longer of " : "", current);
 		snprintf(current, sizeof(current), "%s", name);
-		handle_multus();
 	}
 	complain(why);
 	return err;
@@ -356,6 +356,8 @@ look(void)
 	}
 	if (choose_primary(name)) {
 		follow_primary(name);
+		if (current[0])
+			handle_multus();
 		return;
 	}
 	snprintf(why, sizeof(why), "%s: no CNI configuration there yet (*.conf, *.conflist)", conf->autoconf_dir);

@@ -498,6 +498,8 @@ def test_multus_file_is_set_aside_and_comes_back(make_auto):
     p.wait_made()
     harness.wait_for("Multus' file to go", lambda: not theirs.exists())
     assert aside.read_text() == MULTUS
+    theirs.write_text(MULTUS)  # by a Multus that runs yet
+    harness.wait_for("it to go once more", lambda: not theirs.exists())
     r = restore(p)
     assert r.returncode == 1 and "runs" in r.stderr and aside.exists() and p.out.exists()
     p.stop()
