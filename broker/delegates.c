@@ -407,8 +407,9 @@ build_list(struct builder *b)
 	b->l->e[0].master = true;
 	if (b->pod && (add_defaults(b) || replace_default(b) || add_selections(b) || add_auxiliary(b)))
 		return -1;
-	if (inject_runtime(&b->l->e[0], b->nc->runtime, b->e))
-		return -1;
+	for (size_t i = 0; i < b->l->n; i++)
+		if (inject_runtime(&b->l->e[i], b->nc->runtime, b->e))
+			return -1;
 	return check_gateways(b) || name_interfaces(b) || check_ipam(b) ? -1 : 0;
 }
 

@@ -117,15 +117,28 @@ inject_selection(struct delegate *d, const struct netsel *sel, struct cnierr *e)
 	return sel->cni_args ? inject_cni_args(d, sel->cni_args, e) : 0;
 }
 
+/* A port of the host, or a device, is there once. */
+static bool
+is_single(const char *key)
+{
+	return strcmp(key, "portMappings") == 0 || strcmp(key, "deviceID") == 0 ||
+	       strcmp(key, "CNIDeviceInfoFile") == 0;
+}
+
 int
 inject_runtime(struct delegate *d, const json_t *runtime, struct cnierr *e)
 {
-	json_decref(d->runtime);
-	d->runtime = NULL;
-	if (json_object_size(runtime) == 0)
-		return 0;
-	d->runtime = json_deep_copy(runtime);
-	return d->runtime
-		   ? 0
-		   : cnierr_set(e, CNI_ERR_INTERNAL, "network %s: out of memory", d->display);
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)runtime, key, value) {
+		if (!d->master &&
+		    (is_single(key) || !chain_declares(d, key) || json_object_get(d->runtime, key)))
+			continue;
+		if (!d->runtime)
+			d->runtime = json_object();
+		if (json_object_set(d->runtime, key, value))
+			return cnierr_set(e, CNI_ERR_INTERNAL, "network %s: out of memory", d->display);
+	}
+	return 0;
 }

@@ -11,7 +11,8 @@
  * error. 0, or -1 with e. */
 int inject_selection(struct delegate *d, const struct netsel *sel, struct cnierr *e);
 
-/* Gives the master the runtime's capability arguments. 0, or -1 with e. */
+/* Gives d the runtime's capability arguments: the master all of them; another network those that it declares and its selection
+ * does not ask for itself, except ports of the host and devices. 0, or -1 with e. */
 int inject_runtime(struct delegate *d, const json_t *runtime, struct cnierr *e);
 
 #endif

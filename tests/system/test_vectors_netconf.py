@@ -137,14 +137,22 @@ def test_address_of_the_default_network(node, row):
     node.delete(pod).ok()
 
 
-@row("R3")
-def test_requests_beside_the_runtimes(node, row):
-    """Of the runtime's arguments none reaches a network that the annotation names, and those that it asks for do."""
-    node.net("net1", capabilities=EVERYTHING)
-    pod = node.pod([dict(REQUESTS, name="net1", portMappings=[dict(MAPPING, hostPort=9090)])])
-    node.add(pod, stdin=node.netconf(runtimeConfig={"portMappings": [MAPPING], "mac": "02:00:00:00:00:77"})).ok()
-    assert node.call("ADD", "default.net1").runtime == dict(ASKED, portMappings=[dict(MAPPING, hostPort=9090)])
+DNS = {"servers": ["10.0.0.53"]}
+FROM_RUNTIME = {"portMappings": [MAPPING], "mac": "02:00:00:00:00:77", "bandwidth": BANDWIDTH, "dns": DNS, "deviceID": "0000:03:02.0",
+                "undeclared": {}}
+
+
+@rows("element,runtime", {
+    "R3a": (dict(REQUESTS, portMappings=[dict(MAPPING, hostPort=9090)]), dict(ASKED, portMappings=[dict(MAPPING, hostPort=9090)], dns=DNS)),
+    "R3b": ({}, {"mac": "02:00:00:00:00:77", "bandwidth": BANDWIDTH, "dns": DNS}),
+})
+def test_requests_beside_the_runtimes(node, element, runtime):
+    """What the annotation asks comes before what the runtime passes; the host's ports and devices are the cluster network's."""
+    node.net("net1", capabilities=dict(EVERYTHING, dns=True, deviceID=True))
+    pod = node.pod([dict(element, name="net1")])
+    node.add(pod, stdin=node.netconf(runtimeConfig=FROM_RUNTIME)).ok()
     node.delete(pod).ok()
+    assert node.call("ADD", "default.net1").runtime == node.call("DEL", "default.net1").runtime == runtime
 
 
 @row("R4")

@@ -545,6 +545,11 @@ test_requests(void **state)
 	    {"R3", WITH, .netconf = "\"runtimeConfig\":{\"portMappings\":[{\"hostPort\":1}]}",
 	     .networks = "caps",
 	     .want = CLUSTER " rt={\"portMappings\":[{\"hostPort\":1}]}; test/caps=caps@net1:a+b"},
+	    /* what else it passes is every network's that declares it */
+	    {"R3b", WITH, .netconf = "\"runtimeConfig\":{\"bandwidth\":{},\"mac\":\"x\",\"dns\":{}}",
+	     .networks = "[{\"name\":\"caps\",\"mac\":\"02:00:00:00:00:01\"}]",
+	     .want = CLUSTER " rt={\"bandwidth\":{},\"mac\":\"x\",\"dns\":{}}; test/caps=caps@net1:a+b"
+		     " mac=02:00:00:00:00:01 rt={\"mac\":\"02:00:00:00:00:01\",\"bandwidth\":{}}"},
 	    {"R11", WITH,
 	     .networks =
 		 "[{\"name\":\"net1\",\"ips\":[\"10.9.9.9/24\"],\"mac\":\"02:00:00:00:00:01\"}]",
