@@ -53,6 +53,47 @@ def test_status_of_an_older_configuration(node, row):
     assert node.calls() == []
 
 
+def gc(node, *pods):
+    valid = [{"containerID": p.id, "ifname": "eth0"} for p in pods]
+    return node.cni("GC", stdin=node.netconf("1.1.0", **{"cni.dev/valid-attachments": valid}))
+
+
+@rows("form", {"G5": "list", "G6": "single"})
+def test_gc_of_two_attachments(node, form):
+    """The same network at two interfaces of one container."""
+    conf = {"cniVersion": "1.1.0", "name": "mynet", **node.rec()} if form == "single" else static_list(node, "mynet")
+    node.nad("net1", conf, "kube-system")
+    pod = node.pod("kube-system/net1", annotations={"v1.multus-cni.io/default-network": "net1"})
+    node.add(pod).ok()
+    gc(node, pod).ok()
+    call, both = node.call("GC", "mynet"), [{"containerID": pod.id, "ifname": i} for i in ("eth0", "net1")]
+    assert call.conf == {"cniVersion": "1.1.0", "name": "mynet", "type": "record", "calls": str(node.calls_path),
+                         "cni.dev/valid-attachments": both, "cni.dev/attachments": both}
+    node.delete(pod).ok()
+
+
+@row("G7")
+def test_gc_of_nothing(make_node, row):
+    p = make_node()
+    p.start()
+    gc(p).ok()
+    assert p.journal() == []
+
+
+@row("G8")
+def test_gc_of_stale_and_junk(make_node, row):
+    p = make_node()
+    p.cluster(p.rec(), cniVersion="1.1.0")
+    p.start()
+    live, stale = p.pod(), p.pod()
+    p.add(live).ok()
+    p.add(stale).ok()
+    (p.cni_dir / "journal" / "junk").write_text("{}")
+    gc(p, live).ok()
+    assert [c.env["CNI_CONTAINERID"] for c in p.calls("DEL")] == [stale.id]
+    assert p.call("GC", "cluster").conf["cni.dev/valid-attachments"] == [{"containerID": live.id, "ifname": "eth0"}]
+
+
 @row("O1")
 def test_the_node_decides(make_node, row):
     """Of what the request and the node both say, the node's counts; what only the request says, and is the request's, does."""

@@ -41,7 +41,7 @@ VECTOR_DIFFERENCES = {
     "R2a": "what cannot be honoured is refused, not dropped: the default network's port mappings are the runtime's",
     "R2b": "what cannot be honoured is refused, not dropped: the default network's bandwidth is the runtime's",
     "R2c": "what cannot be honoured is refused, not dropped: the default network's GUID is the runtime's",
-    "R3": "runtime arguments go to the cluster network alone, unless the annotation asks for them",
+    "R3b": "host ports and devices that the runtime passes go to the cluster network alone",
     "R4": "nothing of the service's own environment reaches a delegate",
     "R8": "a runtime argument that is declared reaches the plugin, whatever its name",
     "R11": "MAC and IP are in CNI_ARGS at DEL as well; they are kept in the journal, there is no result cache",
@@ -60,6 +60,10 @@ VECTOR_DIFFERENCES = {
     "G2": "the message names network and plugin before the plugin's own text",
     "G3": "the plugin's code is kept",
     "G4": "there is no HTTP: the same error, through the shim",
+    "G5": "what is valid is what the runtime says and the journal knows of that network; each network's plugins hear of their own",
+    "G6": "what is valid is what the runtime says and the journal knows of that network; each network's plugins hear of their own",
+    "G7": "what is valid is the runtime's to say, so GC succeeds with nothing to read",
+    "G8": "what the runtime does not name is undone",
     "S1": "a default route has prefix length 0, and one without a gateway has none to show",
     "S10": "the plugin's result is refused and its ADD undone, before there is a status to make",
     "S11c": OWN_WORDS,
@@ -103,7 +107,6 @@ ELSEWHERE = {
 LATER = {
     **dict.fromkeys(["D21", "D22", "D23", *(f"V{i}" for i in range(1, 17))], "devices"),
     **dict.fromkeys(["F10", "F11", "F12", "F20"], "taking over what Multus added"),
-    **dict.fromkeys(["G5", "G6", "G7", "G8"], "GC of every network"),
 }
 
 
