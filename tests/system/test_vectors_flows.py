@@ -98,6 +98,34 @@ def test_two_of_three_nads(node, row):
     node.delete(pod).ok()
 
 
+@row("F10")
+def test_pod_is_gone_before_its_del(node, row):
+    node.net("net1")
+    pod = node.pod("net1")
+    node.add(pod).ok()
+    node.pod_path(pod).unlink()
+    node.delete(pod).ok()
+    assert order(node, "DEL") == [("DEL", "default.net1", "net1"), ("DEL", "cluster", "eth0")]
+
+
+@rows("forgotten", {"F11": True, "F12": False})
+def test_what_is_kept_of_a_pod(make_node, forgotten):
+    p = make_node()
+    p.net("net1")
+    p.config["cniDir"] = str(p.root / "elsewhere")
+    p.start()
+    pod = p.pod("net1")
+    p.add(pod).ok()
+    kept = [f for f in (p.root / "elsewhere" / "journal").iterdir() if f.name.startswith(pod.id)]
+    assert len(kept) == 1
+    p.stop()
+    if forgotten:
+        kept[0].unlink()
+    p.start()
+    p.delete(pod).ok()
+    assert order(p, "DEL") == ([] if forgotten else [("DEL", "default.net1", "net1"), ("DEL", "cluster", "eth0")])
+
+
 @row("F13")
 def test_default_network_instead_of_the_cluster_network(make_node, row):
     p = make_node(clusterNetwork="net1")

@@ -50,6 +50,8 @@ VECTOR_DIFFERENCES = {
     "F5": "a network without a name is refused before any plugin runs",
     "F6": "a network without a name is refused before any plugin runs",
     "F7": "DEL runs what ADD journalled, so it does not need the configuration",
+    "F11": "DEL undoes what is written down, by Postern or by Multus; what is configured now says nothing of what was set up then",
+    "F12": "the file is in journal/ beneath cniDir, and is of a format of its own",
     "F15": OWN_WORDS,
     "F16": "ADD of a pod that cannot be found fails: success would be a pod without its networks",
     "F17a": "ADD of a pod that cannot be found fails, in every version",
@@ -91,6 +93,7 @@ VECTOR_DIFFERENCES = {
 # Rows that a test elsewhere shows exactly: file and case.
 ELSEWHERE = {
     "F14": "tests/system/test_kube.py: test_a_pod_that_comes_late",
+    "F20": "tests/system/test_takeover.py: test_hostile_files",
     "N9": "tests/system/test_nodekeys.py: test_readiness_indicator",
     "O2": "tests/system/test_autoconf.py: test_o2_requests_do_not_wait_for_the_indicator",
     "O3": "tests/system/test_autoconf.py: test_o3_keys_of_the_node_configuration",
@@ -106,7 +109,6 @@ ELSEWHERE = {
 # Rows of what is not there yet.
 LATER = {
     **dict.fromkeys(["D21", "D22", "D23", *(f"V{i}" for i in range(1, 17))], "devices"),
-    **dict.fromkeys(["F10", "F11", "F12", "F20"], "taking over what Multus added"),
 }
 
 
