@@ -184,7 +184,8 @@ def test_gc_at_the_start_of_containerd(postern, runtime, up):
     attachments that it knows of, as is done here in its place, when containerd has lost one of two sandboxes."""
     lost = postern.pod("mv", netns=False)
     runtime.run(lost)
-    runtime.ctr("tasks", "delete", "--force", lost.id)
+    runtime.ctr("tasks", "kill", "--signal", "SIGKILL", lost.id)
+    harness.wait_for("containerd to see it end", lambda: lost.id not in runtime.ctr("tasks", "ls"))
     runtime.ctr("containers", "delete", lost.id)
     runtime.stop()
     runtime.start()
