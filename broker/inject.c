@@ -117,12 +117,16 @@ inject_selection(struct delegate *d, const struct netsel *sel, struct cnierr *e)
 	return sel->cni_args ? inject_cni_args(d, sel->cni_args, e) : 0;
 }
 
-/* A port of the host, or a device, is there once. */
+/* A port of the host, an address or a device is there once. */
 static bool
 is_single(const char *key)
 {
-	return strcmp(key, "portMappings") == 0 || strcmp(key, "deviceID") == 0 ||
-	       strcmp(key, "CNIDeviceInfoFile") == 0;
+	static const char *const keys[] = {"portMappings", "ips", "mac", "infinibandGUID", "deviceID", "CNIDeviceInfoFile"};
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (strcmp(key, keys[i]) == 0)
+			return true;
+	return false;
 }
 
 int

@@ -12,7 +12,7 @@
 int inject_selection(struct delegate *d, const struct netsel *sel, struct cnierr *e);
 
 /* Gives d the runtime's capability arguments: the master all of them; another network those that it declares and its selection
- * does not ask for itself, except ports of the host and devices. 0, or -1 with e. */
+ * does not ask for itself, except ports of the host, addresses and devices. 0, or -1 with e. */
 int inject_runtime(struct delegate *d, const json_t *runtime, struct cnierr *e);
 
 #endif

@@ -144,10 +144,10 @@ FROM_RUNTIME = {"portMappings": [MAPPING], "mac": "02:00:00:00:00:77", "bandwidt
 
 @rows("element,runtime", {
     "R3a": (dict(REQUESTS, portMappings=[dict(MAPPING, hostPort=9090)]), dict(ASKED, portMappings=[dict(MAPPING, hostPort=9090)], dns=DNS)),
-    "R3b": ({}, {"mac": "02:00:00:00:00:77", "bandwidth": BANDWIDTH, "dns": DNS}),
+    "R3b": ({}, {"bandwidth": BANDWIDTH, "dns": DNS}),
 })
 def test_requests_beside_the_runtimes(node, element, runtime):
-    """What the annotation asks comes before what the runtime passes; the host's ports and devices are the cluster network's."""
+    """What the annotation asks comes before what the runtime passes; the host's ports, addresses and devices are the cluster network's."""
     node.net("net1", capabilities=dict(EVERYTHING, dns=True, deviceID=True))
     pod = node.pod([dict(element, name="net1")])
     node.add(pod, stdin=node.netconf(runtimeConfig=FROM_RUNTIME)).ok()

@@ -41,7 +41,7 @@ VECTOR_DIFFERENCES = {
     "R2a": "what cannot be honoured is refused, not dropped: the default network's port mappings are the runtime's",
     "R2b": "what cannot be honoured is refused, not dropped: the default network's bandwidth is the runtime's",
     "R2c": "what cannot be honoured is refused, not dropped: the default network's GUID is the runtime's",
-    "R3b": "host ports and devices that the runtime passes go to the cluster network alone",
+    "R3b": "host ports, addresses and devices that the runtime passes go to the cluster network alone",
     "R4": "nothing of the service's own environment reaches a delegate",
     "R8": "a runtime argument that is declared reaches the plugin, whatever its name",
     "R11": "MAC and IP are in CNI_ARGS at DEL as well; they are kept in the journal, there is no result cache",
