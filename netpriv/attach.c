@@ -36,6 +36,7 @@ attach_new(enum cmd_origin origin, int shim_fd)
 	c->shim = WIRE_INIT(shim_fd, ROLE_NETPRIV, ROLE_SHIM);
 	c->worker = WIRE_INIT(-1, ROLE_NETPRIV, ROLE_WORKER);
 	c->config = c->netns = c->result_fd = -1;
+	c->at.came = util_boot_ns();
 	while (*at)
 		at = &(*at)->next;
 	*at = c;
@@ -101,8 +102,7 @@ answer(struct cmd *c)
 	if (c->verb == CNI_STATUS && c->result.code == CNI_ERR_TRY_AGAIN)
 		c->result.code = CNI_ERR_NOT_AVAILABLE;
 	if (c->shim.fd >= 0)
-		ok = wire_send(&c->shim, MSG_RESULT, 0, &c->result, &c->result_fd,
-			       c->result_fd >= 0) == 0;
+		ok = wire_send(&c->shim, MSG_RESULT, 0, &c->result, &c->result_fd, c->result_fd >= 0) == 0;
 	else
 		ok = c->origin > CMD_PLUG;
 	wire_close(&c->shim);
@@ -169,6 +169,7 @@ finish(struct cmd *c)
 
 	settle(c);
 	answer(c);
+	measure_command(c);
 	if (c->origin == CMD_SPOOL && c->settled)
 		spool_remove(c->spool);
 	wire_close(&c->worker);
@@ -187,23 +188,16 @@ finish(struct cmd *c)
 	}
 }
 
-__attribute__((format(printf, 3, 0))) static void
-set_result(struct cmd *c, uint32_t code, const char *fmt, va_list ap)
-{
-	memset(&c->result, 0, sizeof(c->result));
-	c->result.code = code;
-	vsnprintf(c->result.text, sizeof(c->result.text), fmt, ap);
-	drop_fd(&c->result_fd);
-}
-
 void
 attach_refuse(struct cmd *c, uint32_t code, const char *fmt, ...)
 {
 	va_list ap;
 
+	c->result = (struct msg_result){ .code = code };
 	va_start(ap, fmt);
-	set_result(c, code, fmt, ap);
+	vsnprintf(c->result.text, sizeof(c->result.text), fmt, ap);
 	va_end(ap);
+	drop_fd(&c->result_fd);
 	finish(c);
 }
 
@@ -295,6 +289,7 @@ attach_schedule(void)
 	for (struct cmd *c = attach.cmds; c; c = c->next) {
 		if (c->phase == CMD_QUEUED && may_start(c)) {
 			c->phase = CMD_RUN;
+			c->at.turn = util_boot_ns();
 			offer(c, c->verb);
 		}
 	}
@@ -360,6 +355,7 @@ attach_verdict(struct cmd *c, const struct msg_verdict *v, int text_fd, int resu
 			return;
 		}
 		if (!answer(c)) {
+			c->result.code = CNI_ERR_TRY_AGAIN; /* for the counters: nobody is told any more */
 			undo(c);
 			return;
 		}
@@ -381,6 +377,7 @@ attach_lost(struct cmd *c, const char *why)
 			log_fatal("exec: cannot be reached");
 	}
 	if (!c->lost) {
+		stats_add(&measure_page->lost);
 		log_error("%s %s %s: %s", cni_verb_name(c->phase == CMD_UNDO ? CNI_DEL : c->verb),
 			  c->target.container_id, c->target.ifname, why);
 		c->deadline = util_now_ms() + LOST_MS;
@@ -407,8 +404,10 @@ void
 attach_hangup(struct cmd *c)
 {
 	wire_close(&c->shim);
-	if (c->phase == CMD_NEW || (c->phase == CMD_QUEUED && c->verb != CNI_DEL))
+	if (c->phase == CMD_NEW || (c->phase == CMD_QUEUED && c->verb != CNI_DEL)) {
+		c->result.code = CNI_ERR_TRY_AGAIN; /* for the counters, as above */
 		finish(c);
+	}
 }
 
 void
@@ -418,6 +417,7 @@ attach_exec_done(uint64_t serial, const struct msg_exec_done *done)
 		if (c->exec != serial || c->phase == CMD_FREE)
 			continue;
 		c->exec = 0;
+		measure_ended(&c->at, done);
 		if (c->lost) {
 			attach_lost(c, "delegate ended");
 			return;
@@ -484,8 +484,8 @@ recover_entry(const struct journal_entry *e, void *arg)
 	(void)arg;
 	if (e->live && !e->owed && !e->stale)
 		return;
-	log_warn("journal: %s %s is %s; undoing it", e->head.target.container_id,
-		 e->head.target.ifname,
+	stats_add(&measure_page->leaks[0]);
+	log_warn("journal: %s %s is %s; undoing it", e->head.target.container_id, e->head.target.ifname,
 		 e->stale ? "of an earlier boot" : e->owed ? "half undone" : "half done");
 	attach_internal(CMD_BOOT, e);
 }

@@ -9,6 +9,7 @@
 
 #include "netpriv/conf.h"
 #include "netpriv/journal.h"
+#include "netpriv/measure.h"
 #include "netpriv/wire.h"
 
 enum cmd_phase {
@@ -51,6 +52,7 @@ struct cmd {
 	unsigned sweeping, failed; /* DELs begun for it that still run; that failed */
 	struct cmd *parent;   /* CMD_SWEEP: the GC, or the DEL of the pod */
 	char spool[256];      /* CMD_SPOOL: file name */
+	struct measure at;
 };
 
 /* What the whole process shares; set once by main(). */

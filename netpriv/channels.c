@@ -307,7 +307,8 @@ channels_close(struct channels_pairs *p)
 
 unsigned
 channels_place(enum role role, const struct channels_door *door, const struct channels_door *plug,
-	       const struct channels_held *held, const struct channels_pairs *p, struct spawn_fd fds[SPAWN_FDS])
+	       const struct monitor *monitor, const struct channels_held *held, const struct channels_pairs *p,
+	       struct spawn_fd fds[SPAWN_FDS])
 {
 	unsigned n = 0;
 
@@ -322,6 +323,7 @@ channels_place(enum role role, const struct channels_door *door, const struct ch
 		fds[n++] = (struct spawn_fd){held->spool, FD_NETPRIV_SPOOL};
 		if (plug->socket >= 0)
 			fds[n++] = (struct spawn_fd){plug->socket, FD_NETPRIV_PLUG};
+		fds[n++] = (struct spawn_fd){monitor->netpriv, FD_NETPRIV_STATS};
 		break;
 	case ROLE_EXEC:
 		fds[n++] = (struct spawn_fd){p->netpriv_exec[1], FD_EXEC_NETPRIV};
@@ -339,6 +341,7 @@ channels_place(enum role role, const struct channels_door *door, const struct ch
 			fds[n++] = (struct spawn_fd){held->status, FD_STORE_STATUS};
 		} else {
 			fds[n++] = (struct spawn_fd){p->kube_dial[0], FD_KUBE_DIAL};
+			fds[n++] = (struct spawn_fd){monitor->kube, FD_KUBE_STATS};
 		}
 		break;
 	case ROLE_DIAL:
@@ -346,6 +349,12 @@ channels_place(enum role role, const struct channels_door *door, const struct ch
 		break;
 	case ROLE_DEVICES:
 		fds[n++] = (struct spawn_fd){p->broker_devices[1], FD_DEVICES_BROKER};
+		break;
+	case ROLE_METRICS:
+		fds[n++] = (struct spawn_fd){monitor->socket, FD_METRICS_LISTEN};
+		fds[n++] = (struct spawn_fd){monitor->facts_ro, FD_METRICS_FACTS};
+		fds[n++] = (struct spawn_fd){monitor->netpriv_ro, FD_METRICS_NETPRIV};
+		fds[n++] = (struct spawn_fd){monitor->kube_ro, FD_METRICS_KUBE};
 		break;
 	default:
 		break;

@@ -9,6 +9,7 @@
 
 #include "netpriv/conf.h"
 #include "netpriv/facts.h"
+#include "netpriv/monitor.h"
 #include "netpriv/role.h"
 #include "netpriv/spawn.h"
 
@@ -70,7 +71,7 @@ void channels_close(struct channels_pairs *p);
 
 /* Which descriptor a role gets at which number; how many. */
 unsigned channels_place(enum role role, const struct channels_door *door, const struct channels_door *plug,
-			const struct channels_held *held, const struct channels_pairs *p,
+			const struct monitor *monitor, const struct channels_held *held, const struct channels_pairs *p,
 			struct spawn_fd fds[SPAWN_FDS]);
 
 #endif

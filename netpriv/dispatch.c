@@ -221,6 +221,7 @@ op_delegate_run(struct cmd *c, struct wire_msg *msg)
 		run.deadline_ms = left < 1 ? 1 : (uint32_t)left;
 	if (wire_send(&attach.exec, MSG_EXEC_RUN, ++exec_serial, &run, pass, c->netns >= 0 ? 4 : 3) < 0)
 		log_fatal("exec: cannot be reached");
+	measure_began(&c->at, m->verb);
 	c->exec = exec_serial;
 	c->state = WS_BUSY;
 }

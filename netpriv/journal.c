@@ -28,6 +28,7 @@ struct record {
 
 static int dir = -1;
 static char boot_id[JOURNAL_BOOT];
+unsigned journal_entries;
 
 void
 journal_init(int dirfd)
@@ -93,6 +94,8 @@ journal_plan(struct journal_head *head, int blob)
 		err = -errno;
 	if (err < 0)
 		unlinkat(dir, name, 0);
+	else
+		journal_entries++;
 	return err;
 }
 
@@ -158,7 +161,10 @@ journal_remove(const struct wire_target *t)
 	char name[NAME_SIZE];
 
 	name_entry(name, t);
-	return unlinkat(dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+	if (unlinkat(dir, name, 0) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	journal_entries -= journal_entries > 0;
+	return 0;
 }
 
 /* The record at *pos of a mapped file; moves *pos behind it. 0, -ENODATA when the file ends before it does, -EBADMSG when it is
@@ -273,6 +279,8 @@ journal_each(const char *container, void (*fn)(const struct journal_entry *, voi
 
 	if (!d)
 		log_fatal("journal: %s", strerror(errno));
+	if (!container)
+		journal_entries = 0;
 	while ((de = readdir(d)) != NULL) {
 		struct journal_entry e;
 		int err;
@@ -280,6 +288,7 @@ journal_each(const char *container, void (*fn)(const struct journal_entry *, voi
 		if (de->d_name[0] == '.' || (container && !is_of(de->d_name, container)))
 			continue;
 		err = load_name(de->d_name, false, &e);
+		journal_entries += err == 0 && !container;
 		if (err == 0) {
 			fn(&e, arg);
 		} else if (err == -ENODATA) {

@@ -31,6 +31,8 @@ struct journal_entry {
 	int blob;       /* sealed memfd, the caller's; -1 unless asked for */
 };
 
+extern unsigned journal_entries; /* that can be read, as far as this process knows */
+
 /* dirfd: the journal directory, kept. Reads the boot id; ends the process on failure. */
 void journal_init(int dirfd);
 

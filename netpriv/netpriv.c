@@ -169,7 +169,7 @@ main(void)
 {
 	struct pollset set = { 0 };
 
-	sandbox_close_fds(FD_NETPRIV_PLUG + 1);
+	sandbox_close_fds(FD_NETPRIV_STATS + 1);
 	attach.conf = conf_map(FD_CONF);
 	log_init("netpriv", (enum log_level)attach.conf->log_level);
 	control = WIRE_INIT(FD_CONTROL, ROLE_NETPRIV, ROLE_SUPERVISOR);
@@ -181,6 +181,7 @@ main(void)
 	if (shutdown(FD_NETPRIV_BROKER, SHUT_RD) < 0)
 		log_fatal("broker: %s", strerror(errno));
 	signal(SIGPIPE, SIG_IGN);
+	measure_page = stats_map(FD_NETPRIV_STATS, sizeof(*measure_page), PROT_READ | PROT_WRITE);
 	netns_init();
 	journal_init(FD_NETPRIV_STATE);
 	spool_init(FD_NETPRIV_SPOOL);
@@ -190,6 +191,7 @@ main(void)
 		int timeout = attach_tick();
 		int64_t left = stop_at - util_now_ms();
 
+		measure_now();
 		if (stop_at != INT64_MAX && (timeout < 0 || left < timeout))
 			timeout = left < 0 ? 0 : (int)left;
 		if (attach.stopping && !attach.cmds)

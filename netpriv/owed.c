@@ -17,6 +17,7 @@ struct owed {
 };
 
 static struct owed *list;
+unsigned owed_entries;
 
 static struct owed **
 find(const struct wire_target *t)
@@ -48,6 +49,7 @@ owed_add(const struct wire_target *t)
 			return;
 		}
 		(*at)->target = *t;
+		owed_entries++;
 	}
 	(*at)->wait = (*at)->wait == 0 ? FIRST_MS : (*at)->wait * 2;
 	if ((*at)->wait > LAST_MS)
@@ -65,6 +67,7 @@ owed_remove(const struct wire_target *t)
 	if (gone) {
 		*at = gone->next;
 		free(gone);
+		owed_entries--;
 	}
 }
 
@@ -83,6 +86,7 @@ owed_tick(int64_t now)
 		if (err == -ENOENT) {
 			*at = o->next;
 			free(o);
+			owed_entries--;
 			continue;
 		}
 		if (err == 0 && attach_internal(CMD_RETRY, &e))

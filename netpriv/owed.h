@@ -8,6 +8,8 @@
 
 #include "netpriv/wire.h"
 
+extern unsigned owed_entries; /* how many there are */
+
 bool owed_known(const struct wire_target *t);
 
 /* Adds it, or puts its next try further off. */

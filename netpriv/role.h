@@ -41,6 +41,7 @@ enum {
 	FD_NETPRIV_STATE = 8,  /* <cniDir>/journal, O_DIRECTORY|O_RDONLY */
 	FD_NETPRIV_SPOOL = 9,  /* <socketDir>/spool, O_DIRECTORY|O_RDONLY */
 	FD_NETPRIV_PLUG = 10,  /* the hot-plug door's listening socket */
+	FD_NETPRIV_STATS = 11, /* page of counters */
 
 	FD_EXEC_NETPRIV = 5, /* SEQPACKET */
 	FD_EXEC_BIN = 6,     /* binDir, O_DIRECTORY|O_RDONLY */
@@ -51,6 +52,7 @@ enum {
 
 	FD_KUBE_BROKER = 5, /* SEQPACKET */
 	FD_KUBE_DIAL = 6,   /* SEQPACKET */
+	FD_KUBE_STATS = 7,  /* page of counters */
 
 	FD_STORE_BROKER = FD_KUBE_BROKER,
 	FD_STORE_DIR = 6,    /* the store directory, O_DIRECTORY|O_RDONLY */
@@ -59,6 +61,12 @@ enum {
 	FD_DIAL_KUBE = 5, /* SEQPACKET */
 
 	FD_DEVICES_BROKER = 5, /* SEQPACKET */
+
+	/* Read-only memfds: what the supervisor publishes, and the pages of those who count. */
+	FD_METRICS_LISTEN = 5, /* the listening socket */
+	FD_METRICS_FACTS = 6,
+	FD_METRICS_NETPRIV = 7,
+	FD_METRICS_KUBE = 8,
 
 	FD_READER_IN = 3,  /* the configuration file, O_RDONLY */
 	FD_READER_OUT = 4, /* pipe: struct conf, once */

@@ -40,6 +40,7 @@ struct member {
 static struct {
 	struct supervise *s;
 	struct channels_door door, plug;
+	struct monitor monitor;
 	struct channels_held held, next_held;
 	struct conf next;
 	struct member set[FACTS_ROLES];
@@ -101,7 +102,7 @@ make_facts(void)
 		return -errno;
 	*run.facts = (struct facts){.magic = FACTS_MAGIC, .size = sizeof(struct facts)};
 	util_copy(run.facts->config, sizeof(run.facts->config), run.s->config);
-	return 0;
+	return monitor_make(&run.monitor, fd);
 }
 
 static int
@@ -118,7 +119,7 @@ start_set(void)
 	for (unsigned i = 0; i < FACTS_ROLES && err >= 0; i++) {
 		struct member *m = &run.set[i];
 		struct spawn_fd fds[SPAWN_FDS];
-		unsigned n = channels_place(channels_role(i), &run.door, &run.plug, &run.held, &pairs, fds);
+		unsigned n = channels_place(channels_role(i), &run.door, &run.plug, &run.monitor, &run.held, &pairs, fds);
 
 		m->ready = !member_name(m); /* nobody to wait for */
 		if (m->ready)
@@ -256,15 +257,13 @@ load_next(void)
 		return false;
 	}
 	if (strcmp(run.next.socket_dir, run.s->conf.socket_dir) != 0 || run.next.plug_uid != run.s->conf.plug_uid ||
-	    strcmp(run.next.plug_dir, run.s->conf.plug_dir) != 0) {
-		log_error("%s: socketDir and hotplug cannot change while postern runs: restart it; the old configuration stays",
+	    strcmp(run.next.plug_dir, run.s->conf.plug_dir) != 0 || !monitor_same(&run.next, &run.s->conf)) {
+		log_error("%s: socketDir, hotplug and metrics cannot change while postern runs: restart it; the old configuration stays",
 			  config);
 		return false;
 	}
 	if (supervise_caps(&run.next) & ~run.s->caps) {
-		log_error("%s: plugins: capabilities cannot be added while postern runs: restart "
-			  "it; the old "
-			  "configuration stays",
+		log_error("%s: plugins: capabilities cannot be added while postern runs: restart it; the old configuration stays",
 			  config);
 		return false;
 	}
@@ -442,6 +441,7 @@ run_sets(void)
 			run.backoff = BACKOFF_MS;
 		if (o == SET_STOP) {
 			supervise_notify("STOPPING=1");
+			run.facts->stopping = 1;
 			channels_shut(&run.door);
 			channels_shut(&run.plug);
 		}
@@ -485,12 +485,13 @@ supervise_run(struct supervise *s)
 	}
 	if (channels_open_door(s->conf.socket_dir, 0, &run.door, why, sizeof(why)) < 0 ||
 	    (s->conf.plug_dir[0] && channels_open_door(s->conf.plug_dir, s->conf.plug_uid, &run.plug, why, sizeof(why)) < 0) ||
-	    channels_hold(&s->conf, &run.held, why, sizeof(why)) < 0)
+	    monitor_open(&s->conf, &run.monitor, why, sizeof(why)) < 0 || channels_hold(&s->conf, &run.held, why, sizeof(why)) < 0)
 		log_error("%s", why);
 	else
 		status = run_sets();
 	channels_shut(&run.door);
 	channels_shut(&run.plug);
+	monitor_shut(&run.monitor);
 	if (status == 0)
 		log_info("stopped");
 	return status;

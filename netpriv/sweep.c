@@ -48,6 +48,7 @@ sweep_entry(const struct journal_entry *e, void *arg)
 			return;
 	log_info("GC: %s %s is not valid any more", e->head.target.container_id,
 		 e->head.target.ifname);
+	stats_add(&measure_page->leaks[1]);
 	attach_child(c, e);
 }
 
