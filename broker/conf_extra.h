@@ -13,6 +13,12 @@ int conf_auto_capabilities(struct confkey_reader *r, const struct confkey *k, co
 /* When all keys are read: decides whether a file is written, and of what. */
 int conf_auto_finish(struct confkey_reader *r);
 
+/* conf_metrics.c: "unix:/path", "127.0.0.1:9100" or "[::1]:9100"; Multus' port, which means the same of 127.0.0.1 where "metrics" says
+ * nothing. */
+int conf_metrics(struct confkey_reader *r, const struct confkey *k, const json_t *v);
+int conf_metrics_port(struct confkey_reader *r, const struct confkey *k, const json_t *v);
+int conf_metrics_pprof(struct confkey_reader *r, const struct confkey *k, const json_t *v);
+
 /* conf_node.c: what else Multus' daemon knows. */
 int conf_node_chain(struct confkey_reader *r, const struct confkey *k, const json_t *v);
 int conf_node_check(struct confkey_reader *r, const struct confkey *k, const json_t *v);

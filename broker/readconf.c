@@ -45,7 +45,8 @@ read_user(struct confkey_reader *r, const struct confkey *k, const json_t *v)
 
 _Static_assert(offsetof(struct conf, broker_gid) == offsetof(struct conf, broker_uid) + 4 &&
 		   offsetof(struct conf, kube_gid) == offsetof(struct conf, kube_uid) + 4 &&
-		   offsetof(struct conf, reader_gid) == offsetof(struct conf, reader_uid) + 4,
+		   offsetof(struct conf, reader_gid) == offsetof(struct conf, reader_uid) + 4 &&
+		   offsetof(struct conf, metrics_gid) == offsetof(struct conf, metrics_uid) + 4,
 	       "read_user() writes the pair");
 
 static int
@@ -252,6 +253,7 @@ read_users(struct confkey_reader *r, const struct confkey *k, const json_t *v)
 	    {"broker", read_user, CONFKEY_FIELD(broker_uid), 0, 0},
 	    {"kube", read_user, CONFKEY_FIELD(kube_uid), 0, 0},
 	    {"reader", read_user, CONFKEY_FIELD(reader_uid), 0, 0},
+	    {"metrics", read_user, CONFKEY_FIELD(metrics_uid), 0, 0},
 	};
 
 	return confkey_object(r, k->name, v, keys, ARRAY_LEN(keys));
@@ -399,8 +401,9 @@ static const struct confkey root_keys[] = {
     {"name", conf_node_ignored, 0, 0, 0, 0},
     {"prevResult", conf_node_ignored, 0, 0, 0, 0},
     {"runtimeConfig", conf_node_ignored, 0, 0, 0, 0},
-    {"enablePprof", NULL, 0, 0, 0, 0},
-    {"metricsPort", NULL, 0, 0, 0, 0},
+    {"metrics", conf_metrics, 0, 0, 0, 0},
+    {"metricsPort", conf_metrics_port, 0, 0, 0, 0},
+    {"enablePprof", conf_metrics_pprof, 0, 0, 0, 0},
 };
 
 /* Fills c from the file's text: conf_defaults() and, over them, its keys; c->error when it is

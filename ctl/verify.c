@@ -19,7 +19,7 @@
 #include "seccomp/sandbox.h"
 
 #define BIT(c)	 (1ull << (c))
-#define MAX_ROWS 240
+#define MAX_ROWS 280
 #define TEXT	 160
 
 /* What netpriv/postern.c keeps: for itself, and in the bounding set for the roles' way down. */
@@ -52,6 +52,7 @@ static const struct expectation expected[] = {
     {ROLE_KUBE, false, true, true, ROLE_KUBE, NO_HOST_KINDS & ~KIND(PROC_INET), 0},
     {ROLE_DIAL, true, true, true, ROLE_DIAL, KIND(PROC_NETLINK) | KIND(PROC_NSFS) | KIND(PROC_DEVICE), 8},
     {ROLE_AUTOCONF, true, true, true, ROLE_AUTOCONF, NET_KINDS | KIND(PROC_NETLINK) | KIND(PROC_NSFS) | KIND(PROC_FILE) | KIND(PROC_DEVICE), 2},
+    {ROLE_METRICS, false, true, true, ROLE_METRICS, NO_HOST_KINDS & ~KIND(PROC_INET), 0},
 };
 
 struct row {
@@ -272,6 +273,9 @@ check_role(const struct expectation *e, const struct facts_role *f)
 	} else if (e->fills == ROLE_KUBE) {
 		uid = c->kube_uid;
 		gid = c->kube_gid;
+	} else if (e->role == ROLE_METRICS) {
+		uid = c->metrics_uid;
+		gid = c->metrics_gid;
 	}
 	check_ids(e->role, "uid", st.uid, uid);
 	check_ids(e->role, "gid", st.gid, gid);

@@ -27,6 +27,7 @@
 
 struct call {
 	bool used;
+	uint64_t began; /* util_boot_ns() */
 	struct api_request q;
 	struct link_stream stream; /* 0: not under way */
 	int64_t due;		   /* next try; under way: when to doubt, 0 = done */
@@ -38,12 +39,32 @@ struct call {
 };
 
 static struct call calls[CALLS];
+static struct stats_kube unseen, *page = &unseen;
+
+void
+api_count(struct stats_kube *counters)
+{
+	page = counters;
+}
+
+static void
+count(const struct call *c)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(stats_api) &&
+	       (strcmp(stats_api[i][0], c->q.verb) != 0 || strcmp(stats_api[i][1], c->q.resource) != 0))
+		i++;
+	stats_add(&page->requests[i][c->code < 600 ? c->code / 100 : 0]);
+	stats_observe(&page->time[i], util_boot_ns() - c->began);
+}
 
 static void
 finish(struct call *c, unsigned code, const char *text, const char *body, size_t len)
 {
 	struct api_request q = c->q;
 
+	count(c);
 	c->used = false; /* before: done() may start another one */
 	q.done(&q, code, text, body, len);
 	free(q.body);
@@ -62,8 +83,10 @@ try_again(struct call *c, int64_t ms)
 
 	c->blocked = false;
 	c->due = now + (ms > 0 ? ms : 1);
-	if (c->due < c->q.deadline)
+	if (c->due < c->q.deadline) {
+		stats_add(&page->tries);
 		return;
+	}
 	log_debug("%s: %s", c->q.path, c->why);
 	finish(c, c->code >= 400 ? c->code : 503, c->why, NULL, 0);
 }
@@ -288,7 +311,7 @@ api_start(const struct api_request *q)
 	for (unsigned i = first; i < end; i++) {
 		if (calls[i].used)
 			continue;
-		calls[i] = (struct call){ .used = true, .q = *q };
+		calls[i] = (struct call){ .used = true, .q = *q, .began = util_boot_ns() };
 		send_call(&calls[i]);
 		return 0;
 	}

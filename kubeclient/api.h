@@ -9,6 +9,7 @@
 
 #include "kubeclient/h2.h"
 #include "kubeclient/serve.h"
+#include "netpriv/stats.h"
 #include "netpriv/wire.h"
 
 #define API_PATH 768
@@ -41,6 +42,9 @@ struct api_request {
 
 /* Takes a copy of *q. -EBUSY when too many are under way (body is freed then, too). */
 int api_start(const struct api_request *q);
+
+/* From here on requests are counted there. */
+void api_count(struct stats_kube *page);
 
 /* Sends what is due; *due: when to come again. */
 void api_step(void);

@@ -177,12 +177,13 @@ main(void)
 	struct sandbox_facts facts;
 
 	_Static_assert(LINK_POLLED <= SERVE_POLLED, "room for them");
-	sandbox_close_fds(FD_KUBE_DIAL + 1);
+	sandbox_close_fds(FD_KUBE_STATS + 1);
 	log_init("kube", LOG_INFO);
 	conf = conf_map(FD_CONF);
 	log_init("kube", (enum log_level)conf->log_level);
 	/* Each opens files, which is over after sandbox_enter(); without a TZ libc would look at the zone's file again and again. */
 	setenv("TZ", "UTC0", 1);
+	api_count(stats_map(FD_KUBE_STATS, sizeof(struct stats_kube), PROT_READ | PROT_WRITE));
 	body_init();
 	if (h2_init() < 0)
 		log_fatal("OpenSSL cannot be initialised");
@@ -190,7 +191,7 @@ main(void)
 	s.uid = conf->kube_uid;
 	s.gid = conf->kube_gid;
 	/* One message's surplus and the objects in hand and kept come on top of the channels. */
-	s.max_fd = FD_KUBE_DIAL + 1 + 2 * serve_channels(conf) + conf->nads + LINK_POLLED + WIRE_MAX_FDS + 8;
+	s.max_fd = FD_KUBE_STATS + 1 + 2 * serve_channels(conf) + conf->nads + LINK_POLLED + WIRE_MAX_FDS + 8;
 	sandbox_enter(&s, &facts);
 	sandbox_report(&control, &facts);
 	link_init(nads_unwatch);

@@ -8,6 +8,7 @@
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -206,6 +207,22 @@ static const struct filter_row exec[] = {
 };
 const struct filter_part filter_exec = {exec, ARRAY_LEN(exec)};
 
+/* HTTP over a listening socket that it is handed: libmicrohttpd's calls, and two on the control channel. */
+static const struct filter_row metrics[] = {
+    ALLOW("poll", "loop"),
+    ALLOW("epoll_wait", "loop"),
+    ALLOW("epoll_pwait", "loop"),
+    ALLOW("epoll_ctl", "loop"),
+    ALLOW("accept4", "a client"),
+    ALLOW("recvfrom", "its request"),
+    ALLOW("sendto", "its answer"),
+    ALLOW("sendmsg", "its answer; READY"),
+    ALLOW("recvmsg", "STOP"),
+    ALLOW("shutdown", "a client that has had its time"),
+    ALLOW_IF("setsockopt", "when an answer's last piece goes out", ARG_IS(1, IPPROTO_TCP)),
+};
+PART(metrics);
+
 static const struct filter_table tables[] = {
     {ROLE_NETPRIV, 0, {&part_core, &part_channels, &part_netpriv}},
     /* A plugin runs under both filters and the stricter answer wins: exec's may not kill where the
@@ -219,6 +236,7 @@ static const struct filter_table tables[] = {
     {ROLE_STORE, 0, {&part_core, &part_blind, &part_channels, &part_store}},
     {ROLE_DIAL, 0, {&part_core, &part_channels, &part_children, &part_dial}},
     {ROLE_AUTOCONF, 0, {&part_core, &part_channels, &part_children, &part_autoconf}},
+    {ROLE_METRICS, 0, {&part_core, &part_blind, &part_metrics}},
     {ROLE_READER, 0, {&part_core, &part_blind}},
 };
 

@@ -23,7 +23,8 @@
 #define ROLE_UID 64870u
 
 static const enum role tables[] = {ROLE_NETPRIV, ROLE_EXEC,   ROLE_BROKER,  ROLE_WORKER,
-				   ROLE_KUBE,	 ROLE_READER, ROLE_DELEGATE, ROLE_DIAL, ROLE_AUTOCONF};
+				   ROLE_KUBE,	 ROLE_READER, ROLE_DELEGATE, ROLE_DIAL, ROLE_AUTOCONF,
+				   ROLE_METRICS};
 
 static bool
 allows(enum role role, const char *call)
@@ -171,7 +172,7 @@ assert_within(enum role inner, enum role outer)
 static void
 test_walls(void **state)
 {
-	static const enum role blind[] = {ROLE_BROKER, ROLE_WORKER, ROLE_READER};
+	static const enum role blind[] = {ROLE_BROKER, ROLE_WORKER, ROLE_READER, ROLE_METRICS};
 	static const char *const paths[] = {"open",   "openat",	  "openat2", "creat",
 					    "execve", "execveat", "connect"};
 
@@ -196,7 +197,7 @@ test_walls(void **state)
 		     allows(ROLE_AUTOCONF, "setns") || allows(ROLE_AUTOCONF, "mkdirat") || allows(ROLE_AUTOCONF, "linkat"));
 	assert_within(ROLE_READER, ROLE_AUTOCONF);
 	assert_false(allows(ROLE_WORKER, "clone") || allows(ROLE_KUBE, "clone") ||
-		     allows(ROLE_READER, "clone"));
+		     allows(ROLE_READER, "clone") || allows(ROLE_METRICS, "clone"));
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
 		bool plugins = tables[i] == ROLE_EXEC || tables[i] == ROLE_DELEGATE;
 
@@ -219,6 +220,7 @@ test_masks(void **state)
 	assert_int_equal(sandbox_caps(ROLE_READER), 0);
 	assert_int_equal(sandbox_caps(ROLE_DIAL), 0);
 	assert_int_equal(sandbox_caps(ROLE_AUTOCONF), 0);
+	assert_int_equal(sandbox_caps(ROLE_METRICS), 0);
 }
 
 static void
@@ -324,7 +326,7 @@ static void
 test_enter(void **state)
 {
 	static const enum role roles[] = {ROLE_NETPRIV, ROLE_EXEC, ROLE_BROKER, ROLE_KUBE,
-					  ROLE_READER, ROLE_DIAL, ROLE_AUTOCONF};
+					  ROLE_READER, ROLE_DIAL, ROLE_AUTOCONF, ROLE_METRICS};
 	static const char *const spaces[] = {"net", "mnt", "ipc", "uts"};
 	char text[8192];
 
