@@ -14,38 +14,21 @@
 #include "netpriv/util.h"
 #include "seccomp/sandbox.h"
 
-#define CLIENTS 16	 /* at once; the one that was there first makes room for the next */
-#define CLIENT_MS 5000	 /* a connection, from accept to answer */
+#define CLIENTS 16	  /* more than that at once are a crowd */
+#define CLIENT_MS 5000	  /* a connection, from accept to answer */
+#define CROWD_MS 100	  /* in a crowd: whoever was there first makes room */
 #define CLIENT_BYTES 8192 /* memory of one: its request line and headers must fit */
 
 struct client {
 	int fd; /* -1: free */
-	int64_t until;
+	bool cut;
+	int64_t since;
 };
 
 static struct wire control = WIRE_INIT(FD_CONTROL, ROLE_METRICS, ROLE_SUPERVISOR);
 static struct promtext about;
 static struct client clients[2 * CLIENTS];
-static unsigned n_clients;
-
-/* Its end of file makes the library close it. */
-static void
-cut_client(struct client *c)
-{
-	shutdown(c->fd, SHUT_RDWR);
-	c->until = INT64_MAX;
-}
-
-static struct client *
-oldest_client(void)
-{
-	struct client *oldest = NULL;
-
-	for (struct client *c = clients; c < clients + ARRAY_LEN(clients); c++)
-		if (c->fd >= 0 && c->until != INT64_MAX && (!oldest || c->until < oldest->until))
-			oldest = c;
-	return oldest;
-}
+static bool left_one; /* there is a place again: the library looks for who waits for it at its next round only */
 
 static void
 note_client(void *cls, struct MHD_Connection *connection, void **slot, enum MHD_ConnectionNotificationCode what)
@@ -55,16 +38,43 @@ note_client(void *cls, struct MHD_Connection *connection, void **slot, enum MHD_
 	(void)cls;
 	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
 		c->fd = -1;
-		n_clients--;
+		left_one = true;
 		return;
 	}
 	for (c = clients; c->fd >= 0; c++) /* the library lets no more in than there are places */
 		;
-	*c = (struct client){ MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
-			      util_now_ms() + CLIENT_MS };
+	*c = (struct client){ MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd, false,
+			      util_now_ms() };
 	*slot = c;
-	if (++n_clients > CLIENTS && oldest_client())
-		cut_client(oldest_client());
+}
+
+/* Whose time is over next, and when; NULL: nobody is connected. */
+static struct client *
+next_client(int64_t *until)
+{
+	struct client *oldest = NULL;
+	unsigned n = 0;
+
+	for (struct client *c = clients; c < clients + ARRAY_LEN(clients); c++) {
+		if (c->fd < 0 || c->cut)
+			continue;
+		n++;
+		if (!oldest || c->since < oldest->since)
+			oldest = c;
+	}
+	*until = oldest ? oldest->since + (n > CLIENTS ? CROWD_MS : CLIENT_MS) : INT64_MAX;
+	return oldest;
+}
+
+/* Those whose time is over get an end of file, upon which the library closes them. Milliseconds until the next one's, -1 = none. */
+static int
+cut_clients(void)
+{
+	int64_t now = util_now_ms(), until;
+
+	for (struct client *c; (c = next_client(&until)) && until <= now; c->cut = true)
+		shutdown(c->fd, SHUT_RDWR);
+	return until == INT64_MAX ? -1 : (int)(until - now);
 }
 
 /* Why the service is not ready; NULL when it is. */
@@ -174,20 +184,18 @@ loop(struct MHD_Daemon *d)
 
 	for (;;) {
 		struct pollfd p[] = { { .fd = control.fd, .events = POLLIN }, { .fd = epoll, .events = POLLIN } };
-		const struct client *oldest = oldest_client();
-		int64_t left = oldest ? oldest->until - util_now_ms() : -1;
+		int left = cut_clients();
 		MHD_UNSIGNED_LONG_LONG due;
 
-		if (oldest && left < 0)
+		if (MHD_get_timeout(d, &due) == MHD_YES && (left < 0 || due < (unsigned)left))
+			left = (int)due;
+		if (left_one)
 			left = 0;
-		if (MHD_get_timeout(d, &due) == MHD_YES && (left < 0 || (int64_t)due < left))
-			left = (int64_t)due;
-		if (poll(p, ARRAY_LEN(p), (int)left) < 0 && errno != EINTR)
+		left_one = false;
+		if (poll(p, ARRAY_LEN(p), left) < 0 && errno != EINTR)
 			log_fatal("poll: %s", strerror(errno));
 		if (p[0].revents)
 			serve_control();
-		for (struct client *c; (c = oldest_client()) && c->until <= util_now_ms();)
-			cut_client(c);
 		MHD_run(d);
 	}
 }

@@ -291,8 +291,10 @@ check_role(const struct expectation *e, const struct facts_role *f)
 static void
 check_supervisor(void)
 {
-	static const struct expectation e = {
-	    ROLE_SUPERVISOR, true, false, false, ROLE_SUPERVISOR, NET_KINDS | KIND(PROC_NETLINK), 16};
+	/* An inet socket is the one that it listens at for metrics. */
+	const struct expectation e = {
+	    ROLE_SUPERVISOR, true, false, false, ROLE_SUPERVISOR,
+	    (service.conf.metrics_ip[0] ? KIND(PROC_OTHER_SOCKET) : NET_KINDS) | KIND(PROC_NETLINK), 16};
 	static const char *const modes[] = {"enforce", "trap", "log"};
 	const struct proc_status *st = &service.status;
 	uint32_t mode = service.facts.sandbox;

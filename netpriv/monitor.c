@@ -16,7 +16,7 @@
 #include "netpriv/trust.h"
 #include "netpriv/util.h"
 
-#define BACKLOG 16
+#define BACKLOG 128
 
 static int
 explain(char *why, size_t size, const char *where, int err)
