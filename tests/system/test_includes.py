@@ -43,7 +43,7 @@ def test_linked(program):
 
 
 @pytest.mark.parametrize("program", ["postern", "postern-netpriv", "postern-exec", "postern-broker", "postern-kube", "postern-store", "postern-dial", "postern-autoconf",
-                                     "postern-readconf",
+                                     "postern-readconf", "postern-metrics",
                                      "posternctl", "postern-shim"])
 def test_hardened(program):
     path = str(harness.BUILD / program)

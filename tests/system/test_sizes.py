@@ -5,7 +5,7 @@ import harness
 
 NETPRIV, SECCOMP = harness.SOURCE / "netpriv", harness.SOURCE / "seccomp"
 SUPERVISOR = {"postern.c", "supervise.c", "channels.c", "readers.c", "spawn.c", "trust.c",  # reads no byte from outside
-              "conf_check.c"}  # of what root configured
+              "conf_check.c", "monitor.c"}  # of what root configured
 BASE = {"util.c", "log.c", "role.c"}  # helpers, one line of log, names
 NO_PRIVILEGE = {"wire_kube.c"}  # checks of bodies that no privileged process has a channel for
 DISPATCH = {"wire.c", "wire_check.c", "check.c", "dispatch.c"}
@@ -54,7 +54,7 @@ def test_message_types():
 def test_system_calls():
     out = harness.sh(str(harness.TOOLS / "probe"), "sizes").stdout
     print("\nsystem calls allowed:\n" + out)
-    for role in ("netpriv", "exec", "broker", "worker", "kube", "store", "dial", "autoconf"):
+    for role in ("netpriv", "exec", "broker", "worker", "kube", "store", "dial", "autoconf", "metrics"):
         assert re.search(rf"\b{role}\b\D+\d+", out), f"no line for {role}"
 
 
