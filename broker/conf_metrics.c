@@ -78,6 +78,6 @@ conf_metrics_pprof(struct confkey_reader *r, const struct confkey *k, const json
 	if (!json_is_boolean(v))
 		return confkey_refuse(r, k->name, "must be true or false");
 	if (json_is_true(v))
-		confkey_warn(r, k->name, "is true, but there are no profiles", "");
+		confkey_warn(r, k->name, "has no effect: there are no profiles", "");
 	return 0;
 }

@@ -55,8 +55,6 @@ attach_internal(enum cmd_origin origin, const struct journal_entry *e)
 	memcpy(c->main, e->head.main, sizeof(c->main));
 	if (!e->stale && e->head.target.netns[0])
 		c->netns = netns_reopen(e->head.target.netns, e->head.cookie);
-	if (c->netns < 0)
-		c->netns = -1;
 	c->phase = CMD_QUEUED;
 	c->deadline = INT64_MAX;
 	return c;
@@ -437,8 +435,7 @@ pass_deadline(struct cmd *c)
 		answer(c);
 		c->deadline = INT64_MAX;
 	} else if (c->phase == CMD_QUEUED) {
-		attach_refuse(c, CNI_ERR_TRY_AGAIN, "no turn within %u ms; try again later",
-			      attach.conf->wait_ms);
+		attach_refuse(c, CNI_ERR_TRY_AGAIN, "no turn within %u ms; try again later", attach.conf->wait_ms);
 	} else if (c->phase == CMD_NEW) {
 		attach_hangup(c);
 	} else {

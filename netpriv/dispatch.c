@@ -213,6 +213,8 @@ op_delegate_run(struct cmd *c, struct wire_msg *msg)
 		snprintf(failed.text, sizeof(failed.text),
 			 "plugin \"%s\" is not allowed on this node: add it to \"plugins\" in the node configuration",
 			 m->plugin);
+		measure_began(&c->at, m->verb);
+		measure_ended(&c->at, &failed);
 		answer(c, MSG_DELEGATE_DONE, &failed, -1);
 		return;
 	}
