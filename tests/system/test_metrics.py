@@ -184,7 +184,7 @@ def test_every_number_has_its_reason(monitored):
     assert value(values, "multus_server_request_total", code="400", handler="/cni", method="post") == 6
     assert value(values, "multus_server_request_total", code="200", handler="/delegate", method="post") == 0
     for phase in ("queue", "prepare", "delegates", "finish", "total"):
-        assert value(values, "postern_phase_seconds_count", verb="ADD", phase=phase) == 7
+        assert value(values, "postern_phase_seconds_count", verb="ADD", phase=phase) == 8
         assert value(values, "postern_phase_seconds_sum", verb="ADD", phase=phase) > 0
     # The one that was killed at its deadline is in the last third of the buckets.
     assert value(values, "postern_delegate_seconds_count", verb="ADD") - \
