@@ -11,6 +11,7 @@
 #include <sys/un.h>
 
 #include "netpriv/log.h"
+#include "netpriv/monitor.h"
 #include "netpriv/spool.h"
 #include "netpriv/trust.h"
 #include "netpriv/util.h"
@@ -32,11 +33,11 @@ explain(char *why, size_t size, const char *what, const char *where, int err)
 /* The name at which we will listen is free, or holds a socket that nobody who has the lock listens
  * on. */
 static int
-check_name(int dir, const char *path, char *why, size_t size)
+check_name(int dir, const char *name, const char *path, char *why, size_t size)
 {
 	struct stat st;
 
-	if (fstatat(dir, SOCKET, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : explain(why, size, "socket", path, -errno);
 	if (S_ISSOCK(st.st_mode))
 		return 0;
@@ -47,9 +48,9 @@ check_name(int dir, const char *path, char *why, size_t size)
 /* A listener that does not take our lock, an instance in a container of its own for example, shows
  * by answering. */
 static int
-check_silent(const char *path, char *why, size_t size)
+check_silent(int type, const char *path, char *why, size_t size)
 {
-	cleanup_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	cleanup_close int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 
 	if (fd < 0)
@@ -68,7 +69,7 @@ check_silent(const char *path, char *why, size_t size)
 static int
 bind_socket(struct channels_door *door, const char *socket_dir, uid_t uid, char *why, size_t size)
 {
-	cleanup_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	cleanup_close int fd = socket(AF_UNIX, door->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	struct stat st;
 
@@ -80,9 +81,10 @@ bind_socket(struct channels_door *door, const char *socket_dir, uid_t uid, char 
 	unlinkat(door->dir, SOCKET_NEW, 0);
 	if (bind(fd, (const struct sockaddr *)&a, sizeof(a)) < 0 ||
 	    fchmodat(door->dir, SOCKET_NEW, 0600, 0) < 0 ||
-	    fchownat(door->dir, SOCKET_NEW, uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0 || listen(fd, BACKLOG) < 0 ||
+	    fchownat(door->dir, SOCKET_NEW, uid, (gid_t)-1, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    listen(fd, door->type == SOCK_STREAM ? MONITOR_BACKLOG : BACKLOG) < 0 ||
 	    fstatat(door->dir, SOCKET_NEW, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    renameat(door->dir, SOCKET_NEW, door->dir, SOCKET) < 0) {
+	    renameat(door->dir, SOCKET_NEW, door->dir, door->name) < 0) {
 		int err = explain(why, size, "socket", a.sun_path, -errno);
 
 		unlinkat(door->dir, SOCKET_NEW, 0);
@@ -94,31 +96,54 @@ bind_socket(struct channels_door *door, const char *socket_dir, uid_t uid, char 
 	return 0;
 }
 
+/* dir is taken over. */
+static int
+open_socket(int dir, const char *socket_dir, uid_t uid, struct channels_door *door, char *why, size_t size)
+{
+	char path[CONF_PATH + sizeof(door->name)];
+	int err;
+
+	door->dir = dir;
+	snprintf(path, sizeof(path), "%s/%s", socket_dir, door->name);
+	err = check_name(dir, door->name, path, why, size);
+	if (err == 0)
+		err = check_silent(door->type, path, why, size);
+	if (err == 0)
+		err = bind_socket(door, socket_dir, uid, why, size);
+	if (err < 0)
+		close(util_take_fd(&door->dir));
+	return err;
+}
+
 int
 channels_open_door(const char *socket_dir, uid_t uid, struct channels_door *door, char *why, size_t size)
 {
 	cleanup_close int dir = trust_open(socket_dir, DIR_FLAGS, uid ? 0711 : 0700, why, size);
-	char path[CONF_PATH + sizeof("/" SOCKET)];
-	int err;
 
-	door->dir = door->socket = -1;
+	*door = (struct channels_door){ .dir = -1, .socket = -1, .type = SOCK_SEQPACKET, .name = SOCKET };
 	if (dir < 0)
 		return dir;
-	snprintf(path, sizeof(path), "%s/" SOCKET, socket_dir);
 	if (flock(dir, LOCK_EX | LOCK_NB) < 0) {
 		snprintf(why, size, "%s: another instance uses this directory", socket_dir);
 		return -EADDRINUSE;
 	}
-	err = check_name(dir, path, why, size);
-	if (err == 0)
-		err = check_silent(path, why, size);
-	if (err < 0)
-		return err;
-	door->dir = util_take_fd(&dir);
-	err = bind_socket(door, socket_dir, uid, why, size);
-	if (err < 0)
-		close(util_take_fd(&door->dir));
-	return err;
+	return open_socket(util_take_fd(&dir), socket_dir, uid, door, why, size);
+}
+
+int
+channels_open_socket(const char *path, struct channels_door *door, char *why, size_t size)
+{
+	char parent[CONF_PATH];
+	char *slash;
+	int dir;
+
+	*door = (struct channels_door){ .dir = -1, .socket = -1, .type = SOCK_STREAM };
+	slash = util_copy(parent, sizeof(parent), path) < 0 ? NULL : strrchr(parent, '/');
+	if (!slash || !slash[1] || util_copy(door->name, sizeof(door->name), slash + 1) < 0)
+		return explain(why, size, "socket", path, -EINVAL);
+	slash[slash == parent] = '\0';
+	dir = trust_open(parent, DIR_FLAGS, 0755, why, size);
+	return dir < 0 ? dir : open_socket(dir, parent, 0, door, why, size);
 }
 
 void
@@ -128,10 +153,12 @@ channels_shut(struct channels_door *door)
 
 	if (door->socket < 0)
 		return;
-	if (fstatat(door->dir, SOCKET, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == door->dev &&
-	    st.st_ino == door->ino)
-		unlinkat(door->dir, SOCKET, 0);
 	close(util_take_fd(&door->socket));
+	if (door->dir < 0)
+		return;
+	if (fstatat(door->dir, door->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == door->dev &&
+	    st.st_ino == door->ino)
+		unlinkat(door->dir, door->name, 0);
 	close(util_take_fd(&door->dir));
 }
 
@@ -351,7 +378,7 @@ channels_place(enum role role, const struct channels_door *door, const struct ch
 		fds[n++] = (struct spawn_fd){p->broker_devices[1], FD_DEVICES_BROKER};
 		break;
 	case ROLE_METRICS:
-		fds[n++] = (struct spawn_fd){monitor->socket, FD_METRICS_LISTEN};
+		fds[n++] = (struct spawn_fd){monitor->door.socket, FD_METRICS_LISTEN};
 		fds[n++] = (struct spawn_fd){monitor->facts_ro, FD_METRICS_FACTS};
 		fds[n++] = (struct spawn_fd){monitor->netpriv_ro, FD_METRICS_NETPRIV};
 		fds[n++] = (struct spawn_fd){monitor->kube_ro, FD_METRICS_KUBE};

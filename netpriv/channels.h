@@ -9,18 +9,21 @@
 
 #include "netpriv/conf.h"
 #include "netpriv/facts.h"
-#include "netpriv/monitor.h"
 #include "netpriv/role.h"
 #include "netpriv/spawn.h"
 
 /* The listening socket, made once and kept over every restart of the set, so that shims queue in
  * its backlog. */
 struct channels_door {
-	int dir; /* socketDir, locked: one supervisor a directory */
+	int dir; /* socketDir, locked: one supervisor a directory; -1: it has no file */
 	int socket;
-	dev_t dev; /* of the socket's file: what channels_shut() may unlink */
+	int type;	/* SOCK_* */
+	char name[104]; /* the file's */
+	dev_t dev;	/* of the socket's file: what channels_shut() may unlink */
 	ino_t ino;
 };
+
+struct monitor;
 
 /* What one configuration needs; made again when it is read again. Descriptors and nothing else. */
 struct channels_held {
@@ -56,6 +59,8 @@ channels_program(const struct conf *c, unsigned i)
 
 /* Makes and locks the directory, refuses when another instance has it, replaces a stale socket, listens: for uid alone. */
 int channels_open_door(const char *path, uid_t uid, struct channels_door *door, char *why, size_t size);
+/* The same without the lock: a stream socket of root's at path. The directory is made 0755. */
+int channels_open_socket(const char *path, struct channels_door *door, char *why, size_t size);
 /* Stops listening and unlinks the socket's file if it is still ours. */
 void channels_shut(struct channels_door *door);
 

@@ -15,6 +15,7 @@
 
 #include "netpriv/channels.h"
 #include "netpriv/log.h"
+#include "netpriv/monitor.h"
 #include "netpriv/readers.h"
 #include "netpriv/spawn.h"
 #include "netpriv/util.h"
@@ -491,7 +492,7 @@ supervise_run(struct supervise *s)
 		status = run_sets();
 	channels_shut(&run.door);
 	channels_shut(&run.plug);
-	monitor_shut(&run.monitor);
+	channels_shut(&run.monitor.door);
 	if (status == 0)
 		log_info("stopped");
 	return status;

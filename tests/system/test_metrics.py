@@ -416,7 +416,7 @@ def test_socket_of_another_time(monitored):
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(path))
         other.listen()
-        assert p.start(expect_ready=False) == 1 and "somebody else is listening" in p.stderr()
+        assert p.start(expect_ready=False) == 1 and "another instance is listening" in p.stderr()
     path.unlink()
     path.parent.chmod(0o777)
     assert p.start(expect_ready=False) == 1 and "must be writable by root only" in p.stderr()
