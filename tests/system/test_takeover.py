@@ -1,5 +1,6 @@
 """DEL and CHECK of pods that Multus attached, from the files that it left."""
 import json
+import shlex
 
 import harness
 import pytest
@@ -136,6 +137,34 @@ def test_del_gives_the_arguments_that_add_had(node):
     assert stdin["name"] == "rec" and stdin["cniVersion"] == "1.0.0" and stdin["prevResult"]["ips"]
     env = (record / "DEL-net1.env").read_text()
     assert "MAC=02:00:00:00:00:07" in env and "IP=10.9.9.9/24,fd09::9/64" in env and f"K8S_POD_NAME={pod.name}" in env
+    gone(node, pod)
+
+
+@pytest.fixture
+def nat():
+    """The rules of the nat table; what portmap shares between pods is taken away afterwards."""
+    def rules():
+        return harness.sh("iptables", "-w", "-t", "nat", "-S").stdout.splitlines()
+
+    before = rules()
+    yield rules
+    came = [shlex.split(rule) for rule in rules() if rule not in before]
+    for verb, chain, *rest in [rule for rule in came if rule[0] == "-A"]:
+        harness.sh("iptables", "-w", "-t", "nat", "-D", chain, *rest)
+    for _, chain in [rule for rule in came if rule[0] == "-N"]:
+        harness.sh("iptables", "-w", "-t", "nat", "-X", chain)
+    assert rules() == before
+
+
+def test_host_ports_go_with_the_pod(node, nat):
+    """portmap undoes nothing unless it is told again which ports there were."""
+    network = cluster(node)
+    network.plugins[1:] = [{"type": "portmap", "capabilities": {"portMappings": True}}]
+    network.runtime = {"portMappings": [{"hostPort": 18080, "containerPort": 80, "protocol": "tcp"}]}
+    pod = attached(node, networks=[network])
+    assert [rule for rule in nat() if "18080" in rule and pod.id in rule]
+    node.delete(pod).ok()
+    assert not [rule for rule in nat() if "18080" in rule or pod.id in rule]
     gone(node, pod)
 
 
