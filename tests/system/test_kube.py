@@ -39,6 +39,29 @@ def test_two_networks(postern):
     postern.nothing_left(pod)
 
 
+def test_hotplug(make):
+    """The status of a pod that runs follows; the pod that was replaced by another of its name gets nothing."""
+    p = make()
+    p.config["hotplug"] = {"socketDir": str(p.root / "hotplug")}
+    p.two_networks()
+    p.start()
+    pod = p.pod()
+    p.add(pod).ok()
+    ctl = (str(BUILD / "posternctl"), "attach", f"{pod.namespace}/{pod.name}", "--network", "storage", "--socket",
+           str(p.root / "hotplug" / "postern.sock"), "--interface")
+    sh(*ctl, "net7")
+    status = json.loads(p.api.get_status_annotation(pod.namespace, pod.name))
+    assert [(s["name"], s["interface"], s["ips"]) for s in status][1:] == [("default/storage", "net7", pod.addresses("net7"))]
+    assert "Add net7" in p.events(pod, 2)[1][2]
+    p.api.delete("pods", pod.namespace, pod.name)
+    p.write_pod(pod)
+    refused = sh(*ctl, "net8", check=False)
+    assert refused.returncode == 1 and "uid" in refused.stderr, refused.stderr
+    assert p.api.get_status_annotation(pod.namespace, pod.name) is None
+    p.delete(pod).ok()
+    p.nothing_left(pod)
+
+
 @STAND_IN
 def test_requests_of_an_add(postern, server):
     """One GET of the pod, one PATCH; no GET of a network that has not changed; events when nobody waits."""
