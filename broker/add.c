@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/devices.h"
 #include "broker/event.h"
 #include "broker/json.h"
 #include "broker/plan.h"
@@ -39,7 +40,7 @@ find_pod(struct add *a)
 				  "required CNI variable missing. pod name: %s; pod namespace: %s",
 				  t->pod_name, t->pod_ns);
 	if (named)
-		manifest = kube_get_pod(where, a->e);
+		manifest = kube_get_pod(false, where, a->e);
 	if (a->e->code)
 		return -1;
 	if (manifest)
@@ -88,10 +89,13 @@ static int
 add_networks(struct add *a)
 {
 	for (size_t i = 0; i < a->l.n; i++) {
-		a->started = i + 1;
 		a->failed = &a->l.e[i];
+		if (devices_info_copy(&a->l.e[i], a->e))
+			return cnierr_prefix(a->e, "network %s", a->l.e[i].display);
+		a->started = i + 1;
 		if (run_network(&a->l.e[i], CNI_ADD, a->offer, NULL, a->e))
 			return -1;
+		devices_info_read(&a->l.e[i]);
 		event_added(&a->l.e[i]);
 	}
 	a->failed = NULL;
@@ -205,8 +209,12 @@ roll_back(struct add *a, struct verdict *v)
 {
 	struct cnierr e = { 0 };
 
-	while (a->l.n > a->started || (a->l.n > 0 && json_array_size(a->l.e[a->l.n - 1].plugins) == 0))
+	while (a->l.n > a->started || (a->l.n > 0 && json_array_size(a->l.e[a->l.n - 1].plugins) == 0)) {
+		if (a->l.n == a->started && devices_info_remove(&a->l.e[a->l.n - 1], &e))
+			log_warn("container %s: %s", a->offer->target.container_id, e.msg);
 		delegate_list_pop(&a->l);
+	}
+	e = (struct cnierr){ 0 };
 	v->clean = verbs_undo(a->conf, &a->l, a->l.n, a->offer, v->note);
 	if (v->clean)
 		return;

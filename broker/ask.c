@@ -86,9 +86,9 @@ ask_object(enum msg_type type, const void *body, const char *what, char *where, 
 }
 
 json_t *
-kube_get_pod(char *where, struct cnierr *e)
+kube_get_pod(bool full, char *where, struct cnierr *e)
 {
-	struct msg_kube_pod pod = { 0 };
+	struct msg_kube_pod pod = { .full = full };
 
 	return ask_object(MSG_KUBE_POD, &pod, "pod", where, e);
 }
@@ -106,6 +106,32 @@ kube_get_nad(const char *ns, const char *name, bool fresh, char *where, struct c
 	util_copy(nad.ns, sizeof(nad.ns), ns);
 	util_copy(nad.name, sizeof(nad.name), name);
 	return ask_object(MSG_KUBE_NAD, &nad, "NetworkAttachmentDefinition", where, e);
+}
+
+json_t *
+kube_get_claim(const char *name, char *where, struct cnierr *e)
+{
+	struct msg_kube_claim claim = { 0 };
+
+	if (!check_dns_subdomain(name) || util_copy(claim.name, sizeof(claim.name), name)) {
+		cnierr_set(e, CNI_ERR_DECODE, "\"%s\" is not the name of a ResourceClaim", name);
+		return NULL;
+	}
+	return ask_object(MSG_KUBE_CLAIM, &claim, "ResourceClaim", where, e);
+}
+
+json_t *
+kube_get_slices(const char *driver, const char *node, const char *more, unsigned limit, char *where, struct cnierr *e)
+{
+	struct msg_kube_slices slices = { .limit = limit };
+
+	if (!check_dns_subdomain(driver) || util_copy(slices.driver, sizeof(slices.driver), driver) ||
+	    (*node && !check_dns_subdomain(node)) || util_copy(slices.node, sizeof(slices.node), node) ||
+	    (*more && !check_visible(more)) || util_copy(slices.more, sizeof(slices.more), more)) {
+		cnierr_set(e, CNI_ERR_DECODE, "no ResourceSlices can be of driver \"%s\" on node \"%s\"", driver, node);
+		return NULL;
+	}
+	return ask_object(MSG_KUBE_SLICES, &slices, "ResourceSlices", where, e);
 }
 
 int

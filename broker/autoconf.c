@@ -204,7 +204,7 @@ follow_primary(const char *name)
 	if (ino == last_ino && (size_t)n == last_len && strcmp(name, last_name) == 0 && memcmp(text, last, last_len) == 0)
 		return;
 	task.len = (size_t)n;
-	err = child_start(&child, PARSE_S, &reader, parse_primary, &task) ?: child_wait(&child, &a, sizeof(a));
+	err = child_start(&child, PARSE_S, -1, &reader, parse_primary, &task) ?: child_wait(&child, &a, sizeof(a));
 	if (err == 0 && (a.len > sizeof(a.text) || !check_field(a.why, sizeof(a.why))))
 		log_fatal("a child's answer is malformed");
 	if (err < 0) {

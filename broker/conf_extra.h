@@ -31,4 +31,9 @@ int conf_node_ignored(struct confkey_reader *r, const struct confkey *k, const j
 /* When all keys are read: where the log goes, and where Multus kept its own. */
 int conf_node_finish(struct confkey_reader *r);
 
+/* conf_devices.c: where devices are learnt of. */
+int conf_devices(struct confkey_reader *r, const struct confkey *k, const json_t *v);
+/* When all keys are read: where pods come from an API server there is a kubelet. */
+int conf_devices_finish(struct confkey_reader *r);
+
 #endif

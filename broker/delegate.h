@@ -29,6 +29,9 @@ struct delegate {
 	json_t *runtime;      /* capability arguments by name (portMappings, ips, mac, ...), or NULL; owned */
 	json_t *default_route; /* array of address strings, or NULL when the selection has no default-route; owned */
 	json_t *result;       /* the final ADD result of this network, or NULL; owned */
+	char resource[256];   /* of which it needs a device, "" = none */
+	char device[256];     /* that it was given, or that the pod names itself; "" = none */
+	json_t *device_info;  /* what is known of that device, or NULL; owned */
 };
 
 struct delegate_list {
@@ -60,6 +63,14 @@ int netconf_parse(const char *text, size_t len, enum cni_verb verb, struct netco
 int netconf_selection(const char *text, size_t len, struct netconf *nc, struct cnierr *e);
 void netconf_clear(struct netconf *nc);
 
+/* Devices of one resource: how many networks need one; whose. */
+struct device_request {
+	const char *resource;
+	size_t wanted;
+	const char *pod_uid;   /* as the kubelet knows it */
+	const struct pod *pod; /* NULL: not known */
+};
+
 /* Where delegates_build() gets its texts. Real: priv.c and ask.c; in unit tests: tables. Each returns a new JSON value, or NULL
  * with e set; "not there" is NULL with e->code 0. */
 struct delegate_source {
@@ -69,6 +80,9 @@ struct delegate_source {
 	json_t *(*conf_file)(void *ctx, unsigned net, const char *sub, unsigned index, char *name, struct cnierr *e);
 	/* fresh: what it gave before is of no use. */
 	json_t *(*nad)(void *ctx, const char *ns, const char *name, bool fresh, struct cnierr *e);
+	/* The devices that the pod has, sorted, none twice: a new array of strings, or NULL with e. What is wrong where it looks for
+	 * more than it has found goes into why. */
+	json_t *(*devices)(void *ctx, const struct device_request *q, struct cnierr *why, struct cnierr *e);
 	/* The pod asks for this one, and it is not there. NULL: nobody wants to know. */
 	void (*missing)(const char *ns, const char *name);
 };

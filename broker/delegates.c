@@ -5,6 +5,7 @@
 
 #include "broker/chain.h"
 #include "broker/delegate.h"
+#include "broker/devices.h"
 #include "broker/inject.h"
 #include "broker/json.h"
 #include "broker/netsel.h"
@@ -37,6 +38,7 @@ delegate_clear(struct delegate *d)
 	json_decref(d->runtime);
 	json_decref(d->default_route);
 	json_decref(d->result);
+	json_decref(d->device_info);
 	memset(d, 0, sizeof(*d));
 }
 
@@ -221,7 +223,7 @@ load_selection(struct builder *b, const struct netsel *sel, const char *what,
 		    b->e,
 		    "%s: there is no NetworkAttachmentDefinition %s in namespace %s",
 		    what, sel->name, sel->ns);
-	return r ? -1 : inject_selection(d, sel, b->e);
+	return r ? -1 : inject_selection(d, sel, c->allow_device_id, b->e);
 }
 
 /* The default-network annotation puts a NAD in place of the cluster network. */
@@ -410,7 +412,10 @@ build_list(struct builder *b)
 	for (size_t i = 0; i < b->l->n; i++)
 		if (inject_runtime(&b->l->e[i], b->nc->runtime, b->e))
 			return -1;
-	return check_gateways(b) || name_interfaces(b) || check_ipam(b) ? -1 : 0;
+	if (check_gateways(b) || name_interfaces(b) || check_ipam(b))
+		return -1;
+	/* GC and STATUS are of no pod that could have any. */
+	return b->target->container_id[0] ? devices_allocate(b->conf, b->target, b->pod, b->src, b->l, b->e) : 0;
 }
 
 /* The one network of a request to attach it to a pod that runs, at the target's interface. */

@@ -94,17 +94,29 @@ add_runtime(struct delegate *d, const char *member, const char *key, json_t *tak
 		   : 0;
 }
 
-int
-inject_selection(struct delegate *d, const struct netsel *sel, struct cnierr *e)
+/* The pod's own choice. A device that it was given wins: then this is not asked for. */
+static int
+add_own_device(struct delegate *d, const char *device, bool own_device, struct cnierr *e)
 {
-	if (sel->device_id[0])
+	if (!device[0])
+		return 0;
+	if (!own_device)
 		return bad(e,
 			   "network %s: \"deviceID\" in the annotation is not allowed by the "
 			   "node's configuration",
 			   d->display);
+	if (d->resource[0])
+		return 0;
+	util_copy(d->device, sizeof(d->device), device);
+	return add_runtime(d, "deviceID", "deviceID", json_string(device), false, e);
+}
+
+int
+inject_selection(struct delegate *d, const struct netsel *sel, bool own_device, struct cnierr *e)
+{
 	util_copy(d->ifname, sizeof(d->ifname), sel->ifname);
 	util_copy(d->mac, sizeof(d->mac), sel->mac);
-	if (join_ips(d, sel->ips, e) ||
+	if (add_own_device(d, sel->device_id, own_device, e) || join_ips(d, sel->ips, e) ||
 	    add_runtime(d, "portMappings", "portMappings", json_incref(sel->port_mappings), false,
 			e) ||
 	    add_runtime(d, "bandwidth", "bandwidth", json_incref(sel->bandwidth), false, e) ||
@@ -127,6 +139,28 @@ is_single(const char *key)
 		if (strcmp(key, keys[i]) == 0)
 			return true;
 	return false;
+}
+
+int
+inject_device(struct delegate *d, const char *device, struct cnierr *e)
+{
+	json_t *plugin;
+	size_t i;
+
+	util_copy(d->device, sizeof(d->device), device);
+	json_array_foreach(d->plugins, i, plugin)
+	{
+		json_set_key(plugin, "deviceID", json_string(device));
+		json_set_key(plugin, "pciBusID", json_string(device));
+	}
+	/* The master's capability arguments are the runtime's. */
+	if (d->master)
+		return 0;
+	if (!d->runtime)
+		d->runtime = json_object();
+	return json_object_set_new(d->runtime, "deviceID", json_string(device))
+		   ? cnierr_set(e, CNI_ERR_INTERNAL, "network %s: out of memory", d->display)
+		   : 0;
 }
 
 int

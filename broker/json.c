@@ -126,6 +126,19 @@ json_same_key(const char *k, const char *key)
 	return *k == '\0';
 }
 
+void
+json_set_key(json_t *object, const char *key, json_t *value)
+{
+	const char *k;
+	json_t *v;
+	void *next;
+
+	json_object_foreach_safe(object, next, k, v)
+		if (json_same_key(k, key) && strcmp(k, key) != 0)
+			json_object_del(object, k);
+	json_object_set_new(object, key, value);
+}
+
 json_t *
 json_member(const json_t *obj, const char *key)
 {

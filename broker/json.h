@@ -42,6 +42,9 @@ bool json_same_key(const char *k, const char *key);
 /* obj[key] with Go's matching: exact first, else as json_same_key(). Borrowed or NULL; JSON null counts as absent. */
 json_t *json_member(const json_t *obj, const char *key);
 
+/* Replaces key in whatever case it is written: a plugin would take either. Takes value. */
+void json_set_key(json_t *object, const char *key, json_t *value);
+
 /* Typed members. Absent (or null): *out is untouched and 0 is returned. Wrong type: error naming what and key. */
 int json_member_string(const json_t *obj, const char *key, const char *what, const char **out, struct cnierr *e);
 int json_member_bool(const json_t *obj, const char *key, const char *what, bool *out, struct cnierr *e);

@@ -68,6 +68,9 @@ plan_network(const struct delegate *d)
 	put_json(j, "runtime", d->runtime);
 	put_json(j, "defaultRoute", d->default_route);
 	put_json(j, "result", d->result);
+	put_string(j, "resource", d->resource);
+	put_string(j, "device", d->device);
+	put_json(j, "deviceInfo", d->device_info);
 	return j;
 }
 
@@ -146,7 +149,7 @@ check_fields(const struct delegate *d, struct cnierr *e)
 int
 plan_read_network(const json_t *j, struct delegate *d, struct cnierr *e)
 {
-	json_t *plugins = NULL, *runtime = NULL, *route = NULL, *result = NULL;
+	json_t *plugins = NULL, *runtime = NULL, *route = NULL, *result = NULL, *info = NULL;
 
 	if (!json_is_object(j))
 		return cnierr_set(e, CNI_ERR_DECODE, "%s: a network must be an object", WHAT);
@@ -162,11 +165,15 @@ plan_read_network(const json_t *j, struct delegate *d, struct cnierr *e)
 	    json_member_array(j, "plugins", WHAT, &plugins, e) ||
 	    json_member_object(j, "runtime", WHAT, &runtime, e) ||
 	    json_member_array(j, "defaultRoute", WHAT, &route, e) ||
-	    json_member_object(j, "result", WHAT, &result, e))
+	    json_member_object(j, "result", WHAT, &result, e) ||
+	    get_string(j, "resource", d->resource, sizeof(d->resource), e) ||
+	    get_string(j, "device", d->device, sizeof(d->device), e) ||
+	    json_member_object(j, "deviceInfo", WHAT, &info, e))
 		return -1;
 	d->plugins = json_incref(plugins);
 	d->runtime = json_incref(runtime);
 	d->default_route = json_incref(route);
+	d->device_info = json_incref(info);
 	if (check_fields(d, e))
 		return -1;
 	if (result)

@@ -21,10 +21,11 @@
 static struct wire channel = { .fd = -1 };
 
 void
-priv_init(int attachment_fd, int kube_fd)
+priv_init(int attachment_fd, int kube_fd, int devices_fd)
 {
 	channel = WIRE_INIT(attachment_fd, ROLE_WORKER, ROLE_NETPRIV);
 	ask_init(kube_fd);
+	kubelet_init(devices_fd);
 }
 
 static void
@@ -50,9 +51,8 @@ call_simple(enum msg_type type, const void *body, int fd, const char *doing, str
 	return (int)m.body.reply.value;
 }
 
-/* A copy of the memfd in m->fds[0] on the heap, NUL-terminated. */
-static int
-copy_memfd(const struct wire_msg *m, const char *what, char **text, size_t *len, struct cnierr *e)
+int
+priv_copy_memfd(const struct wire_msg *m, const char *what, char **text, size_t *len, struct cnierr *e)
 {
 	void *map;
 	int err = m->fds[0] < 0 ? -EPROTO : util_map_memfd(m->fds[0], WIRE_MEMFD_MAX, &map, len);
@@ -79,7 +79,7 @@ priv_state_get(unsigned *kind, char **text, size_t *len, struct cnierr *e)
 	*len = 0;
 	call_netpriv(MSG_STATE_GET, &get, -1, MSG_STATE, &m);
 	*kind = m.body.state.kind;
-	return *kind == STATE_NONE ? 0 : copy_memfd(&m, "journal entry", text, len, e);
+	return *kind == STATE_NONE ? 0 : priv_copy_memfd(&m, "journal entry", text, len, e);
 }
 
 int
@@ -94,7 +94,7 @@ priv_state_next(struct msg_state *at, char **text, size_t *len, struct cnierr *e
 	*at = m.body.state;
 	if (at->kind == STATE_NONE)
 		return 0;
-	return copy_memfd(&m, "journal entry", text, len, e) ? -1 : 1;
+	return priv_copy_memfd(&m, "journal entry", text, len, e) ? -1 : 1;
 }
 
 int
@@ -116,7 +116,7 @@ priv_conf_get(unsigned net, const char *sub, unsigned index, char **text, size_t
 		return cnierr_set(e, CNI_ERR_IO, "%s",
 				  m.body.conf.text[0] ? m.body.conf.text
 						      : strerror(-m.body.conf.error));
-	return copy_memfd(&m, name, text, len, e) ? -1 : 1;
+	return priv_copy_memfd(&m, name, text, len, e) ? -1 : 1;
 }
 
 bool
@@ -142,7 +142,7 @@ priv_cache_get(const char *net, const char *ifname, char **text, size_t *len, st
 		return 0;
 	if (m.body.conf.error)
 		return cnierr_set(e, CNI_ERR_IO, "%s", m.body.conf.text);
-	return copy_memfd(&m, "what Multus kept", text, len, e) ? -1 : 1;
+	return priv_copy_memfd(&m, "what Multus kept", text, len, e) ? -1 : 1;
 }
 
 static int

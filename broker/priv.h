@@ -11,9 +11,13 @@
 #include "broker/delegate.h"
 #include "netpriv/wire.h"
 
-/* Channels of this worker, set once. kube_fd -1: a command that asks kube for nothing (DEL, CHECK). */
-void priv_init(int attachment_fd, int kube_fd);
-void ask_init(int kube_fd); /* ask.c's half of it */
+/* Channels of this worker, set once. kube_fd -1: a command that asks kube for nothing (DEL, CHECK); devices_fd -1: nobody is there. */
+void priv_init(int attachment_fd, int kube_fd, int devices_fd);
+void ask_init(int kube_fd); /* ask.c's third of it */
+void kubelet_init(int devices_fd); /* kubelet.c's */
+
+/* A copy of the memfd in m->fds[0] on the heap, NUL-terminated; what is for messages. 0, or -1 with e. */
+int priv_copy_memfd(const struct wire_msg *m, const char *what, char **text, size_t *len, struct cnierr *e);
 
 /* The journal's entry: *text malloc'd (caller frees), *kind STATE_*. 0, or -1 with e. */
 int priv_state_get(unsigned *kind, char **text, size_t *len, struct cnierr *e);
@@ -65,9 +69,16 @@ int priv_gc_sweep(struct cnierr *e);
 void priv_verdict(uint32_t code, bool clean, const char *text, const char *results, const char *log_text);
 
 /* New JSON value, or NULL: e->code 0 = not found (where, 512 bytes, says what was looked for), else e. */
-json_t *kube_get_pod(char *where, struct cnierr *e);
+json_t *kube_get_pod(bool full, char *where, struct cnierr *e);
+json_t *kube_get_claim(const char *name, char *where, struct cnierr *e);
+/* A page of a driver's ResourceSlices, at most so many: of a node, or, when that is "", of no single one. */
+json_t *kube_get_slices(const char *driver, const char *node, const char *more, unsigned limit, char *where, struct cnierr *e);
 /* fresh: from the server, whatever kube has kept. */
 json_t *kube_get_nad(const char *ns, const char *name, bool fresh, char *where, struct cnierr *e);
+/* What the kubelet's device plugins have given to the pod of that resource, sorted, none twice. New array or NULL with e. */
+json_t *kubelet_devices(const char *resource, const char *pod_uid, struct cnierr *e);
+/* The device-information file of the network; op DEVINFO_*. 1 = done (*text malloc'd when read), 0 = there is none, -1 with e. */
+int kubelet_devinfo(unsigned op, const struct delegate *d, char **text, size_t *len, struct cnierr *e);
 /* Writes the network-status annotation's value, on the pod with that uid ("": whichever has its name). 0, or -1 with e. */
 int kube_put_status(const char *pod_uid, const char *text, struct cnierr *e);
 /* Does the API (or the store) answer? 0, or -1 with e. */

@@ -374,6 +374,7 @@ static const struct confkey root_keys[] = {
     {"limits", read_limits, 0, 0, 0, 0},
     {"deadlines", read_deadlines, 0, 0, 0, 0},
     {"plugins", read_plugins, 0, 0, 0, 0},
+    {"devices", conf_devices, 0, 0, 0, 0},
     {"auxiliaryCNIChainName", conf_node_chain, CONFKEY_FIELD(aux_chain), 0, 0},
     {"check", conf_node_check, 0, 0, 0, 0},
     {"connectionLimit", conf_node_connections, 0, 0, 0, 0},
@@ -424,7 +425,8 @@ read_config(struct conf *c, const char *text, size_t len)
 	if (root && !json_is_object(root))
 		cnierr_set(&r.e, CNI_ERR_CONFIG, "must be one JSON object");
 	else if (root)
-		(void)(confkey_object(&r, "", root, root_keys, ARRAY_LEN(root_keys)) ?: conf_auto_finish(&r) ?: conf_node_finish(&r));
+		(void)(confkey_object(&r, "", root, root_keys, ARRAY_LEN(root_keys)) ?: conf_auto_finish(&r) ?: conf_node_finish(&r) ?:
+		       conf_devices_finish(&r));
 	if (r.e.code == 0 && c->node_cert && !c->bootstrap[0])
 		confkey_refuse(&r, "perNodeCertificate", "needs \"bootstrapKubeconfig\"");
 	if (c->node_cert)

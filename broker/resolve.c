@@ -133,32 +133,40 @@ resolve_primary(const struct conf *conf, const struct delegate_source *src, cons
 	}
 }
 
-/* A device plugin's resource would have to be given to the network as well. */
 static int
 check_metadata(const json_t *nad, const char *ns, const char *name, const char *what,
 	       struct cnierr *e)
 {
-	json_t *metadata = NULL, *annotations = NULL;
-	const char *kind = "", *is_ns = ns, *is_name = name, *resource = "";
+	json_t *metadata = NULL;
+	const char *kind = "", *is_ns = ns, *is_name = name;
 
 	if (!json_is_object(nad))
 		return bad(e, "%s: must be an object", what);
 	if (json_member_string(nad, "kind", what, &kind, e) ||
 	    json_member_object(nad, "metadata", what, &metadata, e) ||
 	    json_member_string(metadata, "name", what, &is_name, e) ||
-	    json_member_string(metadata, "namespace", what, &is_ns, e) ||
-	    json_member_object(metadata, "annotations", what, &annotations, e) ||
-	    json_member_string(annotations, RESOURCE_ANNOTATION, what, &resource, e))
+	    json_member_string(metadata, "namespace", what, &is_ns, e))
 		return -1;
 	if (strcmp(kind, "NetworkAttachmentDefinition"))
 		return bad(e, "%s: kind is \"%.64s\"", what, kind);
 	if (strcmp(is_ns, ns) || strcmp(is_name, name))
 		return bad(e, "%s: the manifest is of %.64s/%.256s", what, is_ns, is_name);
-	if (*resource)
-		return bad(e,
-			   "%s: needs device %.128s (%s): device allocation is not supported by "
-			   "this version",
-			   what, resource, RESOURCE_ANNOTATION);
+	return 0;
+}
+
+/* The resource of which the network needs a device. */
+static int
+read_resource(const json_t *nad, const char *what, struct delegate *d, struct cnierr *e)
+{
+	json_t *metadata = NULL, *annotations = NULL;
+	const char *resource = "";
+
+	if (json_member_object(nad, "metadata", what, &metadata, e) ||
+	    json_member_object(metadata, "annotations", what, &annotations, e) ||
+	    json_member_string(annotations, RESOURCE_ANNOTATION, what, &resource, e))
+		return -1;
+	if (*resource && (!check_visible(resource) || util_copy(d->resource, sizeof(d->resource), resource)))
+		return bad(e, "%s: %s is not the name of a resource", what, RESOURCE_ANNOTATION);
 	return 0;
 }
 
@@ -236,7 +244,7 @@ resolve_nad(const struct delegate_source *src, const char *ns, const char *name,
 	if (r)
 		return -1;
 	snprintf(d->display, sizeof(d->display), "%s/%s", ns, name);
-	return 0;
+	return read_resource(nad, what, d, e);
 }
 
 int

@@ -24,20 +24,6 @@ struct call {
 	bool ran; /* the plugin was executed, whatever came of it */
 };
 
-/* Replaces key in whatever case it is written: a plugin would take either. */
-static void
-set_key(json_t *object, const char *key, json_t *value)
-{
-	const char *k;
-	json_t *v;
-	void *next;
-
-	json_object_foreach_safe(object, next, k, v)
-		if (json_same_key(k, key) && strcmp(k, key) != 0)
-			json_object_del(object, k);
-	json_object_set_new(object, key, value);
-}
-
 /* The capability arguments that this plugin declares as true, or NULL when there is none. */
 static json_t *
 filter_runtime(const json_t *plugin, const json_t *runtime)
@@ -71,21 +57,21 @@ make_stdin(const struct delegate *d, const json_t *plugin, const json_t *prev, c
 {
 	cleanup_json json_t *j = json_copy((json_t *)(uintptr_t)plugin);
 
-	set_key(j, "cniVersion", json_string(c->version));
-	set_key(j, "name", json_string(d->net));
+	json_set_key(j, "cniVersion", json_string(c->version));
+	json_set_key(j, "name", json_string(d->net));
 	if (c->verb == CNI_GC) {
 		json_t *valid = c->valid ? json_deep_copy(c->valid) : json_array();
 
 		/* The key was renamed after plugins had been built for the first name. */
-		set_key(j, "cni.dev/valid-attachments", valid);
-		set_key(j, "cni.dev/attachments", json_incref(valid));
+		json_set_key(j, "cni.dev/valid-attachments", valid);
+		json_set_key(j, "cni.dev/attachments", json_incref(valid));
 	} else if (c->verb != CNI_STATUS) {
 		json_t *runtime = filter_runtime(plugin, d->runtime);
 
 		if (runtime)
-			set_key(j, "runtimeConfig", runtime);
+			json_set_key(j, "runtimeConfig", runtime);
 		if (prev)
-			set_key(j, "prevResult", make_prev(prev, c));
+			json_set_key(j, "prevResult", make_prev(prev, c));
 	}
 	return json_text(j, true);
 }

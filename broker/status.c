@@ -89,6 +89,43 @@ set_if(json_t *object, const char *key, json_t *value)
 		json_object_set_new(object, key, value);
 }
 
+/* Members that readers know, in the order that they know, unless empty. NULL when there is none. */
+static json_t *
+arrange(const json_t *object, const char *const *keys)
+{
+	json_t *out = json_object(), *v;
+
+	for (; *keys; keys++) {
+		v = json_object_get(object, *keys);
+		if (json_string_length(v) > 0)
+			json_object_set(out, *keys, v);
+	}
+	if (json_object_size(out))
+		return out;
+	json_decref(out);
+	return NULL;
+}
+
+static json_t *
+arrange_device(const json_t *info)
+{
+	static const struct {
+		const char *name, *const keys[8];
+	} kinds[] = { { "pci", { "pci-address", "vhost-net", "rdma-device", "pf-pci-address", "representor-device" } },
+		      { "vdpa", { "parent-device", "driver", "path", "pci-address", "pf-pci-address", "representor-device" } },
+		      { "vhost-user", { "mode", "path" } },
+		      { "memif", { "role", "path", "mode" } } };
+	static const char *const top[] = { "type", "version", NULL };
+	json_t *out;
+
+	if (!info)
+		return NULL;
+	out = arrange(info, top) ?: json_object();
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		set_if(out, kinds[i].name, arrange(json_object_get(info, kinds[i].name), kinds[i].keys));
+	return out;
+}
+
 static json_t *
 make_element(const struct delegate *d, const json_t *result, size_t i, bool last, bool alone)
 {
@@ -107,6 +144,7 @@ make_element(const struct delegate *d, const json_t *result, size_t i, bool last
 	if (d->master && (alone || pick_default(result) == (long long)i))
 		json_object_set_new(element, "default", json_true());
 	json_object_set_new(element, "dns", dns ? json_incref(dns) : json_object());
+	set_if(element, "device-info", arrange_device(d->device_info));
 	set_if(element, "gateway", collect_gateways(result));
 	return element;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/devices.h"
 #include "broker/event.h"
 #include "broker/gc.h"
 #include "broker/json.h"
@@ -44,7 +45,22 @@ read_nad(void *ctx, const char *ns, const char *name, bool fresh, struct cnierr 
 	return kube_get_nad(ns, name, fresh, where, e);
 }
 
-const struct delegate_source verbs_source = { .conf_file = read_file, .nad = read_nad, .missing = event_missing };
+static json_t *
+read_devices(void *ctx, const struct device_request *q, struct cnierr *why, struct cnierr *e)
+{
+	json_t *ids = kubelet_devices(q->resource, q->pod_uid, e);
+
+	(void)ctx;
+	if (!ids || json_array_size(ids) >= q->wanted || !q->pod)
+		return ids;
+	dra_devices(q->pod, q->resource, ids, why);
+	if (devices_sort(ids, e) == 0)
+		return ids;
+	json_decref(ids);
+	return NULL;
+}
+
+const struct delegate_source verbs_source = { .conf_file = read_file, .nad = read_nad, .devices = read_devices, .missing = event_missing };
 
 int
 verbs_ready(const struct conf *conf, bool wait, struct cnierr *e)
@@ -85,7 +101,8 @@ verbs_undo(const struct conf *conf, struct delegate_list *l, size_t n, const str
 	while (n-- > 0) {
 		struct cnierr e = { 0 };
 
-		if (delegate_ipam(conf, &l->e[n], &e) == 0 && run_network(&l->e[n], CNI_DEL, offer, NULL, &e) == 0)
+		if (delegate_ipam(conf, &l->e[n], &e) == 0 && run_network(&l->e[n], CNI_DEL, offer, NULL, &e) == 0 &&
+		    devices_info_remove(&l->e[n], &e) == 0)
 			continue;
 		log_warn("container %s: DEL: %s", offer->target.container_id, e.msg);
 		if (clean)

@@ -82,7 +82,7 @@ worker_run(const struct conf *conf, const struct sock_fprog *filter, pid_t broke
 	struct wire_msg m;
 	void *config;
 	size_t len;
-	int err;
+	int err, kube, devices;
 
 	log_init("worker", (enum log_level)conf->log_level);
 	confine(filter, broker, task);
@@ -95,7 +95,9 @@ worker_run(const struct conf *conf, const struct sock_fprog *filter, pid_t broke
 	err = util_map_memfd(m.fds[1], WIRE_STDIN_MAX, &config, &len);
 	if (err)
 		log_fatal("cannot map the network configuration: %s", strerror(-err));
-	priv_init(m.fds[0], m.body.task.flags & OFFER_KUBE ? m.fds[2] : -1);
+	kube = m.body.task.flags & OFFER_KUBE ? m.fds[2] : -1;
+	devices = m.body.task.flags & OFFER_DEVICES ? m.fds[kube < 0 ? 2 : 3] : -1;
+	priv_init(m.fds[0], kube, devices);
 	verbs_run(conf, &m.body.task, config ? config : "", len);
 	_exit(0);
 }

@@ -30,7 +30,7 @@
 
 struct expectation {
 	enum role role;
-	bool host; /* the supervisor's namespaces and root, root's identity */
+	bool host; /* the supervisor's namespaces and root */
 	bool no_new_privs;
 	bool landlock;
 	enum role fills;      /* the place in the set, as READY names it */
@@ -53,6 +53,7 @@ static const struct expectation expected[] = {
     {ROLE_DIAL, true, true, true, ROLE_DIAL, KIND(PROC_NETLINK) | KIND(PROC_NSFS) | KIND(PROC_DEVICE), 8},
     {ROLE_AUTOCONF, true, true, true, ROLE_AUTOCONF, NET_KINDS | KIND(PROC_NETLINK) | KIND(PROC_NSFS) | KIND(PROC_FILE) | KIND(PROC_DEVICE), 2},
     {ROLE_METRICS, false, true, true, ROLE_METRICS, NO_HOST_KINDS & ~KIND(PROC_INET), 0},
+    {ROLE_DEVICES, false, true, true, ROLE_DEVICES, NO_HOST_KINDS, 4},
 };
 
 struct row {

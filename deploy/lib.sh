@@ -3,7 +3,8 @@
 
 # To build and run; to test as well.
 build_packages=(gcc make cmake pkg-config libseccomp-dev libcap-ng-dev libjansson-dev libnl-3-dev libnl-route-3-dev libyaml-dev libmd-dev
-	libssl-dev libnghttp2-dev libmicrohttpd-dev containernetworking-plugins iproute2 procps util-linux)
+	libssl-dev libnghttp2-dev libmicrohttpd-dev libnanopb-dev nanopb containernetworking-plugins iproute2
+	procps util-linux)
 test_packages=("${build_packages[@]}" clang-14 libclang-rt-14-dev libcmocka-dev python3 python3-pytest python3-yaml python3-h2
 	python3-cryptography python3-prometheus-client curl iptables binutils runc containerd
 	python3-grpcio python3-protobuf protobuf-compiler golang-go golang-github-appc-cni-dev

@@ -12,7 +12,7 @@
 #include "netpriv/stats.h"
 #include "netpriv/wire.h"
 
-#define API_PATH 768
+#define API_PATH 1536
 #define API_JSON "application/json"
 /* Metadata is all that is needed of most objects. */
 #define API_METADATA "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;q=0.5"

@@ -1,4 +1,4 @@
-/* Throw-away children.  Runs in: dial, autoconf, and in those children until run().  Source: fork(2), alarm(2), prctl(2). */
+/* Throw-away children.  Runs in: dial, autoconf, devices, and in those children until run().  Source: fork(2), alarm(2), prctl(2). */
 #include "kubeclient/child.h"
 
 #include <fcntl.h>
@@ -15,10 +15,12 @@
 #define GRACE_MS 2000 /* from the alarm to the end */
 
 __attribute__((noreturn)) static void
-run_child(int out, pid_t parent, unsigned s, const struct sock_fprog *filter, void (*run)(int, const void *),
+run_child(int in, int out, pid_t parent, unsigned s, const struct sock_fprog *filter, void (*run)(int, const void *),
 	  const void *arg)
 {
 	if (prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL, 0ul, 0ul, 0ul) < 0 || getppid() != parent)
+		_exit(1);
+	if (in >= 0 && dup3(in, 0, 0) < 0)
 		_exit(1);
 	if ((out > 3 && syscall(SYS_close_range, 3u, (unsigned)out - 1, 0u) < 0) ||
 	    syscall(SYS_close_range, (unsigned)out + 1, ~0u, 0u) < 0)
@@ -31,7 +33,7 @@ run_child(int out, pid_t parent, unsigned s, const struct sock_fprog *filter, vo
 }
 
 int
-child_start(struct child *c, unsigned s, const struct sock_fprog *filter, void (*run)(int out, const void *arg),
+child_start(struct child *c, unsigned s, int keep, const struct sock_fprog *filter, void (*run)(int out, const void *arg),
 	    const void *arg)
 {
 	cleanup_close int in = -1, out = -1;
@@ -47,7 +49,7 @@ child_start(struct child *c, unsigned s, const struct sock_fprog *filter, void (
 	if (c->pid < 0)
 		return -errno;
 	if (c->pid == 0)
-		run_child(out, self, s, filter, run, arg);
+		run_child(keep, out, self, s, filter, run, arg);
 	if (fcntl(in, F_SETFL, O_NONBLOCK) < 0)
 		log_fatal("pipe: %s", strerror(errno));
 	c->out = util_take_fd(&in);

@@ -99,7 +99,7 @@ parse_in_child(const char *file, const struct input *in, const struct sock_fprog
 	       char *why, size_t size)
 {
 	struct child c;
-	int err = child_start(&c, PARSE_S, filter, parse, in);
+	int err = child_start(&c, PARSE_S, -1, filter, parse, in);
 
 	if (err == 0)
 		err = child_wait(&c, k, sizeof(*k));

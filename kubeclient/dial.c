@@ -244,7 +244,7 @@ start_lookup(void)
 	int err;
 
 	require_lookup_files();
-	err = child_start(&lookup, LOOKUP_S, NULL, resolve_name, current->host);
+	err = child_start(&lookup, LOOKUP_S, -1, NULL, resolve_name, current->host);
 	if (err < 0)
 		answer_dial(err, "no child process for the look-up of the API server's name", -1);
 }

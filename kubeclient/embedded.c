@@ -2,6 +2,8 @@
  * directory of manifests, as bytes. Each worker's channel was bound to one pod by the broker: the channel says which pod, never the
  * worker.
  * Runs in: store (uid B, no capability, no network, Landlock: the store and nothing else).  Trusts: no peer. */
+#include <stdio.h>
+
 #include "kubeclient/serve.h"
 #include "kubeclient/store.h"
 #include "netpriv/log.h"
@@ -11,8 +13,9 @@
 static struct wire control = WIRE_INIT(FD_CONTROL, ROLE_KUBE, ROLE_SUPERVISOR);
 
 static void
-serve_request(const struct serve_ticket *t, const struct msg_kube_bind *pod, struct wire_msg *m)
+serve_request(const struct serve_ticket *t, const struct msg_devices_bind *who, struct wire_msg *m)
 {
+	const struct msg_kube_bind *pod = &who->pod;
 	struct msg_kube_reply r = { 0 };
 	cleanup_close int memfd = -1;
 
@@ -40,7 +43,7 @@ serve_request(const struct serve_ticket *t, const struct msg_kube_bind *pod, str
 int
 main(void)
 {
-	static const struct serve_backend backend = { .request = serve_request };
+	static const struct serve_backend backend = { .self = ROLE_KUBE, .request = serve_request };
 	struct sandbox_facts facts;
 	const struct conf *conf;
 

@@ -1,6 +1,7 @@
 /* postern-kube: pods, network attachment definitions, statuses and events between workers and the API server. Each worker's channel
  * was bound to one pod by the broker: the channel says which pod, never the worker; paths are built here, of checked names.
  * Runs in: kube (uid B, no capability, no network of its own, no files).  Trusts: no peer, and nothing that the server sends. */
+#include <ctype.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
@@ -49,12 +50,45 @@ ask(struct api_request *q, const struct serve_ticket *t, const struct msg_kube_b
 }
 
 static void
-serve_get_pod(const struct serve_ticket *t, const struct msg_kube_bind *pod)
+serve_get_pod(const struct serve_ticket *t, const struct msg_kube_bind *pod, const struct msg_kube_pod *m)
 {
 	struct api_request q = { .verb = "get", .resource = "pods", .group = "", .method = "GET", .accept = API_METADATA, .await = true };
 
+	if (m->full)
+		q.accept = API_JSON;
+
 	snprintf(q.path, sizeof(q.path), "/api/v1/namespaces/%s/pods/%s", pod->pod_ns, pod->pod_name);
 	ask(&q, t, pod);
+}
+
+#define DRA "resource.k8s.io"
+
+static void
+serve_get_claim(const struct serve_ticket *t, const struct msg_kube_bind *pod, const struct msg_kube_claim *m)
+{
+	struct api_request q = { .verb = "get", .resource = "resourceclaims", .group = DRA, .method = "GET", .accept = API_JSON };
+
+	snprintf(q.path, sizeof(q.path), "/apis/" DRA "/v1/namespaces/%s/resourceclaims/%s", pod->pod_ns, m->name);
+	ask(&q, t, pod);
+}
+
+/* A token that the server gave goes back to it as it was, whatever it holds. */
+static void
+serve_get_slices(const struct serve_ticket *t, const struct msg_kube_bind *pod, const struct msg_kube_slices *m)
+{
+	struct api_request q = { .verb = "list", .resource = "resourceslices", .group = DRA, .method = "GET", .accept = API_JSON };
+	char more[3 * sizeof(m->more)] = "", *p = more;
+
+	for (const char *s = m->more; *s; s++)
+		p += sprintf(p, isalnum((unsigned char)*s) ? "%c" : "%%%02X", (unsigned char)*s);
+	if (snprintf(q.path, sizeof(q.path),
+		     "/apis/" DRA "/v1/resourceslices?fieldSelector=spec.driver%%3D%s%%2Cspec.nodeName%%3D%s&limit=%u%s%s", m->driver,
+		     m->node, m->limit, *more ? "&continue=" : "", more) < (int)sizeof(q.path)) {
+		ask(&q, t, pod);
+		return;
+	}
+	q.ticket = *t;
+	answer_object(&q, 400, "the list of ResourceSlices has a token that is too long", NULL, 0);
 }
 
 static void
@@ -133,11 +167,13 @@ serve_ping(const struct serve_ticket *t)
 }
 
 static void
-serve_request(const struct serve_ticket *t, const struct msg_kube_bind *pod, struct wire_msg *m)
+serve_request(const struct serve_ticket *t, const struct msg_devices_bind *who, struct wire_msg *m)
 {
+	const struct msg_kube_bind *pod = &who->pod;
+
 	switch (m->head.type) {
 	case MSG_KUBE_POD:
-		serve_get_pod(t, pod);
+		serve_get_pod(t, pod, &m->body.kube_pod);
 		break;
 	case MSG_KUBE_NAD:
 		nads_get(t, m->body.kube_nad.ns, m->body.kube_nad.name, m->body.kube_nad.fresh);
@@ -147,6 +183,12 @@ serve_request(const struct serve_ticket *t, const struct msg_kube_bind *pod, str
 		break;
 	case MSG_KUBE_STATUS:
 		serve_put_status(t, pod, m);
+		break;
+	case MSG_KUBE_CLAIM:
+		serve_get_claim(t, pod, &m->body.kube_claim);
+		break;
+	case MSG_KUBE_SLICES:
+		serve_get_slices(t, pod, &m->body.kube_slices);
 		break;
 	default:
 		serve_event(pod, &m->body.kube_event);
@@ -172,7 +214,7 @@ step_server(const struct pollfd *p, unsigned n)
 int
 main(void)
 {
-	static const struct serve_backend backend = { serve_request, poll_server, step_server };
+	static const struct serve_backend backend = { ROLE_KUBE, serve_request, poll_server, step_server };
 	struct sandbox s = { .role = ROLE_KUBE };
 	struct sandbox_facts facts;
 

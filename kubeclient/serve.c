@@ -1,5 +1,5 @@
-/* The loop of kube and of the embedded store.
- * Runs in: kube, store.  Trusts: no peer. */
+/* The loop of kube, of the embedded store and of devices.
+ * Runs in: kube, store, devices.  Trusts: no peer. */
 #include "kubeclient/serve.h"
 
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 
 struct channel {
 	struct wire w; /* fd -1: free */
-	struct msg_kube_bind pod;
+	struct msg_devices_bind who;
 	uint64_t epoch; /* no two users of a slot have the same */
 	unsigned events; /* that its worker has told */
 	bool waiting;	/* for the backend's answer: nothing more is read until then */
@@ -19,7 +19,7 @@ struct channel {
 #define EVENTS WIRE_LINKS /* an interface each, and a missing network: no more than a worker has any use for */
 
 static struct wire *control;
-static struct wire broker = WIRE_INIT(FD_KUBE_BROKER, ROLE_KUBE, ROLE_BROKER);
+static struct wire broker;
 static struct channel channels[SERVE_CHANNELS];
 static unsigned max_channels;
 static const struct serve_backend *backend;
@@ -34,14 +34,14 @@ static void
 close_channel(struct channel *c, int err)
 {
 	if (err < 0 && err != -ECONNRESET && err != -EPIPE)
-		log_warn("worker for %s/%s: %s: its channel is closed", c->pod.pod_ns, c->pod.pod_name, strerror(-err));
+		log_warn("worker for %s/%s: %s: its channel is closed", c->who.pod.pod_ns, c->who.pod.pod_name, strerror(-err));
 	wire_close(&c->w);
 	c->waiting = false;
 	c->epoch++;
 }
 
 void
-serve_answer(const struct serve_ticket *t, const struct msg_kube_reply *r, int memfd)
+serve_send(const struct serve_ticket *t, enum msg_type type, const void *body, int memfd)
 {
 	struct channel *c = &channels[t->slot];
 	int err;
@@ -49,11 +49,19 @@ serve_answer(const struct serve_ticket *t, const struct msg_kube_reply *r, int m
 	if (c->w.fd < 0 || c->epoch != t->epoch)
 		return;
 	c->waiting = false;
-	log_debug("%s/%s: %u %s", c->pod.pod_ns, c->pod.pod_name, r->code, r->text);
 	/* A worker that does not read its answers fills its own queue and loses its channel; nobody waits for it. */
-	err = wire_send(&c->w, MSG_KUBE_REPLY, t->serial, r, &memfd, memfd >= 0);
+	err = wire_send(&c->w, type, t->serial, body, &memfd, memfd >= 0);
 	if (err < 0)
 		close_channel(c, err);
+}
+
+void
+serve_answer(const struct serve_ticket *t, const struct msg_kube_reply *r, int memfd)
+{
+	const struct msg_kube_bind *pod = &channels[t->slot].who.pod;
+
+	log_debug("%s/%s: %u %s", pod->pod_ns, pod->pod_name, r->code, r->text);
+	serve_send(t, MSG_KUBE_REPLY, r, memfd);
 }
 
 static void
@@ -75,7 +83,8 @@ serve_channel(struct channel *c)
 	}
 	t.serial = m.head.serial;
 	c->waiting = m.head.type != MSG_KUBE_EVENT;
-	if (c->pod.pod_name[0] == '\0' && m.head.type != MSG_KUBE_NAD && m.head.type != MSG_KUBE_PING) {
+	if (backend->self == ROLE_KUBE && c->who.pod.pod_name[0] == '\0' && m.head.type != MSG_KUBE_NAD &&
+	    m.head.type != MSG_KUBE_PING) {
 		/* GC and STATUS are of no pod. */
 		struct msg_kube_reply r = { .code = 404 };
 
@@ -84,7 +93,7 @@ serve_channel(struct channel *c)
 			serve_answer(&t, &r, -1);
 		return;
 	}
-	backend->request(&t, &c->pod, &m);
+	backend->request(&t, &c->who, &m);
 }
 
 static void
@@ -95,17 +104,20 @@ bind_channel(struct wire_msg *m)
 	while (c < channels + max_channels && c->w.fd >= 0)
 		c++;
 	if (c == channels + max_channels) {
-		log_warn("more than %u workers at once: refusing one for %s/%s", max_channels, m->body.kube_bind.pod_ns,
-			 m->body.kube_bind.pod_name);
+		log_warn("more than %u workers at once: refusing one", max_channels);
 		return;
 	}
 	if (fcntl(m->fds[0], F_SETFL, O_RDWR | O_NONBLOCK) < 0) {
 		log_error("worker channel: %s", strerror(errno));
 		return;
 	}
-	c->pod = m->body.kube_bind;
+	c->who = (struct msg_devices_bind){ 0 };
+	if (m->head.type == MSG_DEVICES_BIND)
+		c->who = m->body.devices_bind;
+	else
+		c->who.pod = m->body.kube_bind;
 	c->events = 0;
-	c->w = WIRE_INIT(util_take_fd(&m->fds[0]), ROLE_KUBE, ROLE_WORKER);
+	c->w = WIRE_INIT(util_take_fd(&m->fds[0]), backend->self, ROLE_WORKER);
 }
 
 static void
@@ -114,7 +126,7 @@ serve_broker(void)
 	cleanup_msg struct wire_msg m = { .fds = { -1, -1, -1, -1 } };
 	int rc = wire_recv(&broker, WS_ANY, &m);
 
-	if (rc == 1 && m.head.type == MSG_KUBE_BIND) {
+	if (rc == 1 && (m.head.type == MSG_KUBE_BIND || m.head.type == MSG_DEVICES_BIND)) {
 		bind_channel(&m);
 	} else if (rc != -EAGAIN) {
 		/* The broker is ending or broken. Workers under way are still served; the supervisor says when to end. */
@@ -156,8 +168,10 @@ serve_run(const struct conf *conf, struct wire *c, const struct serve_backend *b
 {
 	static struct pollfd p[2 + SERVE_CHANNELS + SERVE_POLLED];
 
+	_Static_assert((int)FD_KUBE_BROKER == (int)FD_DEVICES_BROKER, "the same place for all");
 	control = c;
 	backend = b;
+	broker = WIRE_INIT(FD_KUBE_BROKER, b->self, ROLE_BROKER);
 	max_channels = serve_channels(conf);
 	for (unsigned i = 0; i < SERVE_CHANNELS; i++)
 		channels[i].w.fd = -1;

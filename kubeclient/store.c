@@ -3,13 +3,12 @@
 #include "kubeclient/store.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
+#include "kubeclient/beneath.h"
 #include "netpriv/check.h"
 #include "netpriv/util.h"
 
@@ -52,24 +51,10 @@ names_ok(const char *ns, const char *name, struct msg_kube_reply *r)
 	return false;
 }
 
-/* Beneath dir only, through directories only: what the store's owner links to elsewhere is not in the store. */
-static int
-open_beneath(int dir, const char *path, uint64_t flags, uint64_t mode)
-{
-	struct open_how how = {
-		.flags = flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY,
-		.mode = mode,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
-	int fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
-
-	return fd < 0 ? -errno : fd;
-}
-
 void
 store_ping(int dir, struct msg_kube_reply *r)
 {
-	cleanup_close int fd = open_beneath(dir, STORE_PODS, O_RDONLY | O_DIRECTORY, 0);
+	cleanup_close int fd = beneath_open(dir, STORE_PODS, O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd < 0 && fd != -ENOENT)
 		set_errno(r, STORE_PODS, -fd);
@@ -132,7 +117,7 @@ store_read(int dir, const char *kind, const char *ns, const char *name, struct m
 			return -1;
 		}
 		/* O_NONBLOCK: a FIFO put in place of a manifest must not stop the other pods' requests. */
-		fd = open_beneath(dir, path, O_RDONLY | O_NONBLOCK, 0);
+		fd = beneath_open(dir, path, O_RDONLY | O_NONBLOCK, 0);
 		if (fd == -ENOENT || fd == -ENOTDIR)
 			continue;
 		if (fd < 0) {
@@ -158,7 +143,7 @@ write_new(int dir, const char *text, size_t len)
 
 	if (unlinkat(dir, ".new", 0) < 0 && errno != ENOENT)
 		return -errno;
-	fd = open_beneath(dir, ".new", O_WRONLY | O_CREAT | O_EXCL, 0644);
+	fd = beneath_open(dir, ".new", O_WRONLY | O_CREAT | O_EXCL, 0644);
 	if (fd < 0)
 		return fd;
 	return util_write_all(fd, text, len);
@@ -182,9 +167,9 @@ store_write(int dir, const char *ns, const char *name, int memfd, struct msg_kub
 		set_errno(r, path, -err);
 		return;
 	}
-	sub = open_beneath(dir, ns, O_RDONLY | O_DIRECTORY, 0);
+	sub = beneath_open(dir, ns, O_RDONLY | O_DIRECTORY, 0);
 	if (sub == -ENOENT && mkdirat(dir, ns, 0755) == 0)
-		sub = open_beneath(dir, ns, O_RDONLY | O_DIRECTORY, 0);
+		sub = beneath_open(dir, ns, O_RDONLY | O_DIRECTORY, 0);
 	else if (sub == -ENOENT)
 		sub = -errno;
 	err = sub < 0 ? sub : write_new(sub, map, len);

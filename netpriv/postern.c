@@ -190,7 +190,7 @@ int
 main(int argc, char **argv)
 {
 	static const enum role roles[] = { ROLE_NETPRIV, ROLE_EXEC, ROLE_BROKER, ROLE_KUBE, ROLE_STORE, ROLE_DIAL,
-					   ROLE_AUTOCONF, ROLE_METRICS };
+					   ROLE_DEVICES, ROLE_AUTOCONF, ROLE_METRICS };
 	static struct supervise s;
 	struct options o;
 	char why[512];

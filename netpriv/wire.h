@@ -287,12 +287,15 @@ struct msg_kube_claim {
 };
 struct msg_kube_slices {
 	char driver[256];
-	char more[1024]; /* metadata.continue of the page before, "" = the first */
+	char node[256]; /* whose, "" = those of no single node */
+	char more[512]; /* metadata.continue of the page before, "" = the first */
+	uint32_t limit; /* slices of a page */
+	uint32_t zero;
 };
 
-/* Which devices have the kubelet's device plugins given to the channel's pod? */
+/* Which devices of that resource have the kubelet's device plugins given to the channel's pod? */
 struct msg_devices_get {
-	uint64_t zero;
+	char resource[256];
 };
 /* Device-information files of the channel's container: copy what the device plugin left to where the network finds it; read; remove. */
 #define DEVINFO_COPY 0u
@@ -306,7 +309,7 @@ struct msg_devinfo {
 	char network[328];  /* display name of the network: "<ns>/<nad>" */
 	char ifname[16];
 };
-#define DEVICES_KUBELET 0u    /* the memfd: {"<resource>": ["<device>", ...]} of this pod */
+#define DEVICES_KUBELET 0u    /* the memfd: the devices' names, each with its NUL */
 #define DEVICES_CHECKPOINT 1u /* the memfd: the kubelet's checkpoint file, of all pods */
 struct msg_devices_reply {
 	int32_t error; /* 0 or -errno; -ENOENT: nothing there */

@@ -5,7 +5,6 @@
 #include "netpriv/wire_check.h"
 
 NOTHING(kube_ping)
-NOTHING(devices_get)
 
 bool
 wire_check_kube_pod(const struct msg_kube_pod *m)
@@ -77,7 +76,14 @@ wire_check_kube_claim(const struct msg_kube_claim *m)
 bool
 wire_check_kube_slices(const struct msg_kube_slices *m)
 {
-	return FIELD(m->driver) && check_dns_subdomain(m->driver) && EMPTY_OR(m->more, check_visible);
+	return FIELD(m->driver) && check_dns_subdomain(m->driver) && EMPTY_OR(m->node, check_dns_subdomain) &&
+	       EMPTY_OR(m->more, check_visible) && m->limit > 0 && m->limit <= 100 && m->zero == 0;
+}
+
+bool
+wire_check_devices_get(const struct msg_devices_get *m)
+{
+	return FIELD(m->resource) && m->resource[0] && check_visible(m->resource);
 }
 
 bool

@@ -12,7 +12,7 @@
 #include "netpriv/role.h"
 
 #define FILTER_ARGS 2
-#define FILTER_PARTS 4
+#define FILTER_PARTS 5
 
 struct filter_row {
 	const char *call;

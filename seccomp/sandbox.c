@@ -44,8 +44,9 @@ static const struct role_plan plans[] = {
     /* Root's files and the host's network are what it is there for, by Landlock's leave. Executes nothing. */
     {ROLE_DIAL, false, true, true, false},
     {ROLE_READER, true, true, true, false},
-    /* The kubelet's socket and files, and the runtime's configuration directory, are root's. Execute nothing. */
-    {ROLE_DEVICES, false, true, true, false},
+    /* The kubelet's socket and files are root's; but no path leads to any other socket of root's. */
+    {ROLE_DEVICES, true, true, true, false},
+    /* The runtime's configuration directory is root's. Executes nothing. */
     {ROLE_AUTOCONF, false, true, true, false},
     {ROLE_METRICS, true, true, true, false},
 };
@@ -63,7 +64,7 @@ find_plan(const struct sandbox *s)
 	for (size_t i = 0; i < ARRAY_LEN(plans); i++) {
 		if (plans[i].role != s->role)
 			continue;
-		if ((s->uid == 0 || s->gid == 0) && plans[i].leave_host)
+		if ((s->uid == 0 || s->gid == 0) && plans[i].leave_host && s->role != ROLE_DEVICES)
 			log_fatal("sandbox: role %s must not run as root", role_name(s->role));
 		if (s->max_fd == 0 || s->n_paths > SANDBOX_PATHS || s->n_ports > ARRAY_LEN(s->ports))
 			log_fatal("sandbox: role %s: max_fd, n_paths or n_ports is wrong",

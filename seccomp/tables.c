@@ -199,6 +199,19 @@ static const struct filter_row dial[] = {
 };
 PART(dial);
 
+/* The kubelet's socket, device information, and children that read what the kubelet says and are gone. */
+static const struct filter_row devices[] = {
+    ALLOW("fchdir", "the kubelet's socket has a name in its directory only"),
+    ALLOW_IF("socket", "the kubelet", ARG_IS(0, AF_UNIX)),
+    ALLOW("connect", "the kubelet"),
+    ALLOW("openat2", "checkpoint and device information, beneath a held directory"),
+    ALLOW("renameat", "device information: all or nothing"),
+    ALLOW("unlinkat", "device information"),
+    ALLOW("fchmod", "device information is for everybody to read"),
+    ALLOW("dup3", "a child's connection"),
+};
+PART(devices);
+
 /* The zygote: what it takes to set a plugin up, beyond what the plugin itself may use. A plugin's own filter takes just these away
  * again, so none of them may stand in the plugins' table. */
 static const struct filter_row exec[] = {
@@ -237,6 +250,7 @@ static const struct filter_table tables[] = {
     {ROLE_DIAL, 0, {&part_core, &part_channels, &part_children, &part_dial}},
     {ROLE_AUTOCONF, 0, {&part_core, &part_channels, &part_children, &part_autoconf}},
     {ROLE_METRICS, 0, {&part_core, &part_blind, &part_metrics}},
+    {ROLE_DEVICES, 0, {&part_core, &part_blind, &part_channels, &part_children, &part_devices}},
     {ROLE_READER, 0, {&part_core, &part_blind}},
 };
 

@@ -1,7 +1,7 @@
 /* Tries, from inside a role's sandbox, what the sandbox is there to stop. One child an attempt: it
  * enters the sandbox and tries; the parent prints "<attempt> <allowed|errno NAME|killed>".
  *
- * probe ROLE [enforce|trap|log]   ROLE: netpriv exec broker kube dial autoconf worker reader delegate. Needs
+ * probe ROLE [enforce|trap|log]   ROLE: netpriv exec broker kube store dial devices autoconf worker reader delegate. Needs
  * root. probe sizes                     "<role> syscalls <n>" for each table. */
 #include <fcntl.h>
 #include <linux/if_packet.h>
@@ -207,13 +207,14 @@ enter(enum role role, enum conf_sandbox mode)
 	enum role outer = role == ROLE_WORKER	  ? ROLE_BROKER
 			  : role == ROLE_DELEGATE ? ROLE_EXEC
 						  : role;
-	bool root = outer == ROLE_NETPRIV || outer == ROLE_EXEC || outer == ROLE_DIAL || outer == ROLE_AUTOCONF;
+	bool root = outer == ROLE_NETPRIV || outer == ROLE_EXEC || outer == ROLE_DIAL || outer == ROLE_AUTOCONF ||
+		    outer == ROLE_DEVICES;
 	struct sandbox s = {.role = outer, .mode = mode, .max_fd = 64};
 	struct sock_fprog inner;
 
 	if (!root)
 		s.uid = s.gid = PROBE_UID;
-	if (role == ROLE_NETPRIV || role == ROLE_STORE || role == ROLE_AUTOCONF) {
+	if (role == ROLE_NETPRIV || role == ROLE_STORE || role == ROLE_AUTOCONF || role == ROLE_DEVICES) {
 		s.paths[0] = (struct sandbox_path){held, SANDBOX_READ | SANDBOX_WRITE};
 		s.n_paths = 1;
 	}

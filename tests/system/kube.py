@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 from apiserver import ApiServer, Cluster  # noqa: E402
 
 ROLE = harness.SOURCE / "deploy" / "kubernetes" / "rbac.yaml"
-PROGRAMS = ("postern-netpriv", "postern-exec", "postern-broker", "postern-kube", "postern-dial")
+PROGRAMS = ("postern-netpriv", "postern-exec", "postern-broker", "postern-kube", "postern-dial", "postern-devices")
 REAL = "KUBEBUILDER_ASSETS" in os.environ
 NAD = "network-attachment-definitions"
 
@@ -35,6 +35,9 @@ class KubePostern(harness.Postern):
         del self.config["store"]
         self.made = []
         self.config.setdefault("nodeName", "node1")
+        (self.root / "kubelet").mkdir()
+        self.config.setdefault("devices", {"podResources": str(self.root / "kubelet" / "kubelet.sock"), "info": str(self.root / "devinfo"),
+                                           "checkpoint": str(self.root / "kubelet" / "checkpoint")})
         if "kubeconfig" not in self.config and "perNodeCertificate" not in self.config:
             self.config["kubeconfig"] = str(server.write_kubeconfig(self.root / "kubeconfig", token=server.token()))
 

@@ -218,8 +218,9 @@ priv_verdict(uint32_t code, bool clean, const char *text, const char *results, c
 }
 
 json_t *
-kube_get_pod(char *where, struct cnierr *e)
+kube_get_pod(bool full, char *where, struct cnierr *e)
 {
+	(void)full;
 	(void)e;
 	strcpy(where, "no pods/ns1/p1.yaml in the store");
 	return w.pod ? json_loads(w.pod, 0, NULL) : NULL;
@@ -242,6 +243,43 @@ kube_get_nad(const char *ns, const char *name, bool fresh, char *where, struct c
 	    name, ns);
 	return json_pack("{s:s, s:{s:s, s:s}, s:{s:s}}", "kind", "NetworkAttachmentDefinition",
 			 "metadata", "name", name, "namespace", ns, "spec", "config", w.nad);
+}
+
+json_t *
+kube_get_claim(const char *name, char *where, struct cnierr *e)
+{
+	(void)e;
+	snprintf(where, 512, "%s", name);
+	return NULL;
+}
+
+json_t *
+kube_get_slices(const char *driver, const char *node, const char *more, unsigned limit, char *where, struct cnierr *e)
+{
+	(void)node;
+	(void)more;
+	(void)limit;
+	return kube_get_claim(driver, where, e);
+}
+
+json_t *
+kubelet_devices(const char *resource, const char *pod_uid, struct cnierr *e)
+{
+	(void)resource;
+	(void)pod_uid;
+	(void)e;
+	return json_array();
+}
+
+int
+kubelet_devinfo(unsigned op, const struct delegate *d, char **text, size_t *len, struct cnierr *e)
+{
+	(void)op;
+	(void)d;
+	(void)text;
+	(void)len;
+	(void)e;
+	return 0;
 }
 
 int

@@ -312,17 +312,17 @@ test_child(void **state)
 	struct child c;
 
 	(void)state;
-	assert_int_equal(child_start(&c, 5, NULL, answer_twice, "abcd"), 0);
+	assert_int_equal(child_start(&c, 5, -1, NULL, answer_twice, "abcd"), 0);
 	assert_int_equal(child_wait(&c, got, sizeof(got)), 0);
 	assert_memory_equal(got, "abcdabcd", 8);
-	assert_int_equal(child_start(&c, 5, NULL, answer_half, "abcd"), 0);
+	assert_int_equal(child_start(&c, 5, -1, NULL, answer_half, "abcd"), 0);
 	assert_int_equal(child_wait(&c, got, sizeof(got)), -ECHILD);
-	assert_int_equal(child_start(&c, 1, NULL, hang, NULL), 0);
+	assert_int_equal(child_start(&c, 1, -1, NULL, hang, NULL), 0);
 	assert_int_equal(child_wait(&c, got, sizeof(got)), -ETIMEDOUT);
 	/* The readers' filter: no file can be opened. */
-	assert_int_equal(child_start(&c, 5, &filter, open_file, "/dev/null"), 0);
+	assert_int_equal(child_start(&c, 5, -1, &filter, open_file, "/dev/null"), 0);
 	assert_int_equal(child_wait(&c, got, sizeof(got)), -ECHILD);
-	assert_int_equal(child_start(&c, 5, NULL, open_file, "/dev/null"), 0);
+	assert_int_equal(child_start(&c, 5, -1, NULL, open_file, "/dev/null"), 0);
 	assert_int_equal(child_wait(&c, got, sizeof(got)), 0);
 }
 
@@ -345,7 +345,7 @@ test_resolve(void **state)
 	assert_false(resolve_check(&r));
 	r.n = 1;
 	assert_false(resolve_check(&r));
-	assert_int_equal(child_start(&c, 10, NULL, resolve_name, "localhost"), 0);
+	assert_int_equal(child_start(&c, 10, -1, NULL, resolve_name, "localhost"), 0);
 	assert_int_equal(child_wait(&c, &r, sizeof(r)), 0);
 	assert_true(resolve_check(&r) && r.error == 0);
 }

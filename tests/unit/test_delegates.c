@@ -192,7 +192,7 @@ run_row(const struct row *r)
 {
 	static struct conf conf;
 	static struct delegate_list list;
-	const struct delegate_source src = {(void *)(uintptr_t)r->config, get_file, get_nad, NULL };
+	const struct delegate_source src = {(void *)(uintptr_t)r->config, get_file, get_nad, NULL, NULL };
 	struct wire_target target = {.pod_name = "p"};
 	struct pod pod = {.known = true, .name = "p", .annotations = json_object()};
 	struct netconf nc = {.root = NULL};
@@ -218,8 +218,10 @@ run_row(const struct row *r)
 	strcpy(conf.system_namespaces[conf.n_system_namespaces++], "kube-system");
 	strcpy(conf.global_namespaces[conf.n_global_namespaces++], "default");
 	util_copy(pod.ns, sizeof(pod.ns), r->ns ? r->ns : "test");
-	if (!r->ns || *r->ns)
+	if (!r->ns || *r->ns) {
 		util_copy(target.ifname, sizeof(target.ifname), r->ifname ? r->ifname : "eth0");
+		strcpy(target.container_id, "c1");
+	}
 	if (r->networks)
 		json_object_set_new(pod.annotations, "k8s.v1.cni.cncf.io/networks",
 				    json_string(r->networks));
@@ -442,7 +444,7 @@ test_configs(void **state)
 		       "{\"type\":\"a\"},{\"type\":\"a\"}]}",
 	     .error = "more than 16 plugins"},
 	    {"resource", WITH, .networks = "dev",
-	     .error = "device allocation is not supported by this version"},
+	     .error = "network test/dev needs a device of intel.com/sriov, but this node gives out none"},
 	};
 
 	(void)state;
@@ -628,7 +630,7 @@ test_kept(void **state)
 	static struct delegate_list list;
 	static struct conf conf;
 	const struct wire_target target = {.ifname = "eth0"};
-	const struct delegate_source src = {NULL, get_file, get_nad, NULL };
+	const struct delegate_source src = {NULL, get_file, get_nad, NULL, NULL };
 	struct netconf nc;
 	struct cnierr e = {0};
 	cleanup_free char *before = NULL, *after = NULL, *plugin = NULL;

@@ -37,7 +37,7 @@ start_peer(void (*serve)(struct wire_msg *m), enum role role)
 		_exit(0);
 	}
 	close(pair[1]);
-	priv_init(role == ROLE_NETPRIV ? pair[0] : -1, role == ROLE_KUBE ? pair[0] : -1);
+	priv_init(role == ROLE_NETPRIV ? pair[0] : -1, role == ROLE_KUBE ? pair[0] : -1, -1);
 }
 
 static void

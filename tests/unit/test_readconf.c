@@ -38,6 +38,7 @@ keep_defaults(void **state)
 
 	(void)state;
 	conf_defaults(&want);
+	strcpy(want.pod_resources, "/var/lib/kubelet/pod-resources/kubelet.sock");
 	accept("{}");
 	assert_memory_equal(&conf, &want, sizeof(conf));
 	accept("{\"binDir\": null, \"plugins\": null, \"limits\": {}, \"logLevel\": \"\", \"clusterNetwork\": \"\","

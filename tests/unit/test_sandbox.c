@@ -24,7 +24,7 @@
 
 static const enum role tables[] = {ROLE_NETPRIV, ROLE_EXEC,   ROLE_BROKER,  ROLE_WORKER,
 				   ROLE_KUBE,	 ROLE_READER, ROLE_DELEGATE, ROLE_DIAL, ROLE_AUTOCONF,
-				   ROLE_METRICS};
+				   ROLE_METRICS, ROLE_DEVICES};
 
 static bool
 allows(enum role role, const char *call)
@@ -196,13 +196,20 @@ test_walls(void **state)
 	assert_false(allows(ROLE_AUTOCONF, "execve") || allows(ROLE_AUTOCONF, "kill") || allows(ROLE_AUTOCONF, "connect") ||
 		     allows(ROLE_AUTOCONF, "setns") || allows(ROLE_AUTOCONF, "mkdirat") || allows(ROLE_AUTOCONF, "linkat"));
 	assert_within(ROLE_READER, ROLE_AUTOCONF);
+	/* Root as well, but with files beneath held directories only, and no network. */
+	assert_false(allows(ROLE_DEVICES, "execve") || allows(ROLE_DEVICES, "kill") || allows(ROLE_DEVICES, "bind") ||
+		     allows(ROLE_DEVICES, "listen") || allows(ROLE_DEVICES, "accept4") || allows(ROLE_DEVICES, "openat") ||
+		     allows(ROLE_DEVICES, "setns") || allows(ROLE_DEVICES, "chmod") || allows(ROLE_DEVICES, "mknodat") ||
+		     allows(ROLE_DEVICES, "pidfd_send_signal"));
+	assert_within(ROLE_READER, ROLE_DEVICES);
 	assert_false(allows(ROLE_WORKER, "clone") || allows(ROLE_KUBE, "clone") ||
 		     allows(ROLE_READER, "clone") || allows(ROLE_METRICS, "clone"));
 	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
 		bool plugins = tables[i] == ROLE_EXEC || tables[i] == ROLE_DELEGATE;
 
 		assert_int_equal(allows(tables[i], "socket"),
-				 plugins || tables[i] == ROLE_NETPRIV || tables[i] == ROLE_DIAL);
+				 plugins || tables[i] == ROLE_NETPRIV || tables[i] == ROLE_DIAL ||
+				     tables[i] == ROLE_DEVICES);
 		assert_int_equal(allows(tables[i], "socketpair"),
 				 plugins || tables[i] == ROLE_NETPRIV || tables[i] == ROLE_BROKER);
 	}
@@ -221,6 +228,7 @@ test_masks(void **state)
 	assert_int_equal(sandbox_caps(ROLE_DIAL), 0);
 	assert_int_equal(sandbox_caps(ROLE_AUTOCONF), 0);
 	assert_int_equal(sandbox_caps(ROLE_METRICS), 0);
+	assert_int_equal(sandbox_caps(ROLE_DEVICES), 0);
 }
 
 static void
@@ -313,7 +321,8 @@ enter_role(const void *arg)
 	struct sandbox s = {.role = *(const enum role *)arg, .max_fd = 64};
 	struct sandbox_facts facts;
 
-	if (s.role != ROLE_NETPRIV && s.role != ROLE_EXEC && s.role != ROLE_DIAL && s.role != ROLE_AUTOCONF)
+	if (s.role != ROLE_NETPRIV && s.role != ROLE_EXEC && s.role != ROLE_DIAL && s.role != ROLE_AUTOCONF &&
+	    s.role != ROLE_DEVICES)
 		s.uid = s.gid = ROLE_UID;
 	if (s.role == ROLE_EXEC)
 		s.exec_caps = 1ull << CAP_NET_RAW;
@@ -326,7 +335,7 @@ static void
 test_enter(void **state)
 {
 	static const enum role roles[] = {ROLE_NETPRIV, ROLE_EXEC, ROLE_BROKER, ROLE_KUBE,
-					  ROLE_READER, ROLE_DIAL, ROLE_AUTOCONF, ROLE_METRICS};
+					  ROLE_READER, ROLE_DIAL, ROLE_AUTOCONF, ROLE_METRICS, ROLE_DEVICES};
 	static const char *const spaces[] = {"net", "mnt", "ipc", "uts"};
 	char text[8192];
 
@@ -339,7 +348,7 @@ test_enter(void **state)
 			    roles[i] == ROLE_AUTOCONF;
 		uint64_t caps =
 		    sandbox_caps(roles[i]) | (roles[i] == ROLE_EXEC ? 1ull << CAP_NET_RAW : 0);
-		unsigned id = host ? 0 : ROLE_UID;
+		unsigned id = host || roles[i] == ROLE_DEVICES ? 0 : ROLE_UID;
 
 		assert_line(text, "\nUid:\t%u\t%u\t%u\t%u\n", id, id, id, id);
 		assert_line(text, "\nGid:\t%u\t%u\t%u\t%u\n", id, id, id, id);

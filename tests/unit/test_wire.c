@@ -94,6 +94,9 @@ fill(unsigned type, union wire_body *b)
 	case MSG_DEVICES_BIND:
 		strcpy(b->devices_bind.container_id, "abc");
 		break;
+	case MSG_DEVICES_GET:
+		strcpy(b->devices_get.resource, "example.com/nic");
+		break;
 	case MSG_DEVINFO:
 		strcpy(b->devinfo.network, "default/net1");
 		strcpy(b->devinfo.ifname, "net1");
@@ -103,6 +106,7 @@ fill(unsigned type, union wire_body *b)
 		break;
 	case MSG_KUBE_SLICES:
 		strcpy(b->kube_slices.driver, "driver.example.com");
+		b->kube_slices.limit = 1;
 		break;
 	case MSG_KUBE_NAD:
 		strcpy(b->kube_nad.ns, "default");

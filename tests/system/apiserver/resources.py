@@ -265,7 +265,40 @@ class Csr(Resource):
             c.setdefault("lastUpdateTime", now())
 
 
-RESOURCES = {(r.group, r.version, r.plural): r for r in (Namespace(), Pod(), Nad(), Event(), Csr())}
+class ResourceClaim(Resource):
+    group, plural, kind, subresources = "resource.k8s.io", "resourceclaims", "ResourceClaim", ("status",)
+
+    def prepare_create(self, obj, user):
+        obj.setdefault("spec", {})
+        obj["status"] = {}
+
+    def prepare_update(self, new, old, sub):
+        new["spec"] = old["spec"]
+        if not sub:
+            new["status"] = old["status"]
+
+
+class ResourceSlice(Resource):
+    group, plural, kind, namespaced = "resource.k8s.io", "resourceslices", "ResourceSlice", False
+    known = {"apiVersion", "kind", "metadata", "spec"}
+    fields = {"spec.nodeName": lambda o: o["spec"].get("nodeName", ""), "spec.driver": lambda o: o["spec"].get("driver", "")}
+
+    def prepare_create(self, obj, user):
+        name, spec = obj["metadata"]["name"], obj.get("spec") or {}
+        if not spec.get("driver") or not (spec.get("pool") or {}).get("name"):
+            raise invalid(self, name, "spec.driver", "Required value")
+        where = [k for k in ("nodeName", "nodeSelector", "allNodes", "perDeviceNodeSelection") if spec.get(k)]
+        if len(where) != 1:
+            raise invalid(self, name, "spec", "Required value", "exactly one of `nodeName`, `nodeSelector`, `allNodes`, "
+                          "`perDeviceNodeSelection` is required")
+        for i, device in enumerate(spec.get("devices") or []):
+            for key, value in (device.get("attributes") or {}).items():
+                if len(value) != 1 or not set(value) <= {"int", "bool", "string", "version"}:
+                    raise invalid(self, name, f"spec.devices[{i}].attributes[{key}]", "Required value", "exactly one value must be "
+                                  "specified")
+
+
+RESOURCES = {(r.group, r.version, r.plural): r for r in (Namespace(), Pod(), Nad(), Event(), Csr(), ResourceClaim(), ResourceSlice())}
 BY_PLURAL = {r.plural: r for r in RESOURCES.values()}
 
 
