@@ -121,13 +121,15 @@ class Contained(harness.Postern):
         self.rootfs = make_rootfs(self.root / "rootfs")
         self.host = {"config": self.root / "configmap", "netns": pathlib.Path("/run/netns"), "socket": self.socket_dir,
                      "run-cni": self.root / "run-cni", "state": self.root / "cni", "plugins": self.bin_dir,
-                     "net-d": self.conf_dir, "networks": self.root / "networks"}
+                     "net-d": self.conf_dir, "networks": self.root / "networks",
+                     **{n: self.root / n for n in ("pod-resources", "device-plugins", "device-info")}}
         for d in self.host.values():
             d.mkdir(exist_ok=True)
         assert set(self.host) == {v["name"] for v in self.spec["volumes"]}
-        self.config = {**json.loads(config_text()), "store": "/etc/postern/store", "logLevel": "debug"}
+        self.config = {**json.loads(config_text()), "store": "/etc/postern/store", "logLevel": "debug",
+                       "devices": {"podResources": "/var/lib/kubelet/pod-resources/kubelet.sock"}}
         self.name = self.root.name
-        self.programs = (*harness.ROLES, "postern-autoconf")
+        self.programs = (*harness.ROLES, "postern-autoconf", "postern-devices")
 
     def ipam(self, *args, **kw):
         conf = super().ipam(*args, **kw)

@@ -101,6 +101,7 @@ ALLOWED = {
     "store": "read_held write_held",
     "kube": "",
     "dial": "read_held socket_inet socket_inet6 fork",
+    "devices": "read_held write_held socket_unix fork",
     "autoconf": "read_held write_held list_held fork",
     "reader": "",
 }

@@ -42,8 +42,8 @@ def test_linked(program):
     assert not SYMBOLS.search(harness.sh("nm", path).stdout)
 
 
-@pytest.mark.parametrize("program", ["postern", "postern-netpriv", "postern-exec", "postern-broker", "postern-kube", "postern-store", "postern-dial", "postern-autoconf",
-                                     "postern-readconf", "postern-metrics",
+@pytest.mark.parametrize("program", ["postern", "postern-netpriv", "postern-exec", "postern-broker", "postern-kube", "postern-store",
+                                     "postern-dial", "postern-devices", "postern-autoconf", "postern-metrics", "postern-readconf",
                                      "posternctl", "postern-shim"])
 def test_hardened(program):
     path = str(harness.BUILD / program)

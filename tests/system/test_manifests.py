@@ -20,10 +20,14 @@ HOST_PATHS = {
     "/opt/cni/bin": "the plugins",
     "/etc/cni/net.d": "the cluster network's configuration, the runtime's",
     "/etc/cni/multus/net.d": "networks by name",
+    "/var/lib/kubelet/pod-resources": "the kubelet's socket",
+    "/var/lib/kubelet/device-plugins": "its checkpoint file",
+    "/var/run/k8s.cni.cncf.io": "device information",
 }
-WRITABLE = {"/run/netns", "/run/postern", "/run/cni", "/var/lib/cni", "/etc/cni/net.d"}  # of those, by the service
+WRITABLE = {"/run/netns", "/run/postern", "/run/cni", "/var/lib/cni", "/etc/cni/net.d", "/var/run/k8s.cni.cncf.io"}  # of those, by the service
 RULES = [([""], ["pods"], ["get"]), ([""], ["pods/status"], ["patch"]),
-         (["k8s.cni.cncf.io"], ["network-attachment-definitions"], ["get", "watch"]), ([""], ["events"], ["create"])]
+         (["k8s.cni.cncf.io"], ["network-attachment-definitions"], ["get", "watch"]), (["resource.k8s.io"], ["resourceclaims"], ["get"]),
+         (["resource.k8s.io"], ["resourceslices"], ["list"]), ([""], ["events"], ["create"])]
 BOOTSTRAP_RULES = [(["certificates.k8s.io"], ["certificatesigningrequests"], ["create", "get", "watch"])]
 
 # The fields that our manifests use, as the API has them: a type, [type], {"*": type} for a map with any keys, or a set of values.
