@@ -72,7 +72,7 @@ def got(node, ifname="net1", verb="ADD"):
     return json.loads((node.record / f"{verb}-{ifname}.stdin").read_text())
 
 
-def test_200_pods(node):
+def test_two_hundred_pods(node):
     """The devices of this pod, of all that the kubelet lists, sorted: the first network the first one."""
     pod = node.pod("nic,nic2,list")
     for i in range(100):
@@ -114,7 +114,7 @@ def test_not_asked_without_need(node):
     assert node.kubelet.calls == 0
 
 
-def test_too_few(node):
+def test_over_subscription(node):
     """Neither the same device twice nor none."""
     pod = node.pod("nic,nic2,nic@third")
     node.kubelet.give(pod, {NIC: ["a", "b"]})
@@ -327,7 +327,7 @@ def leave_info(node, device, info):
 PCI = {"type": "pci", "version": "1.1.0", "pci": {"rdma-device": "mlx5_0", "pci-address": "0000:03:02.1"}}
 
 
-def test_device_info(node):
+def test_device_information(node):
     pod = node.pod("nic,nic2")
     node.kubelet.give(pod, {NIC: ["0000:03:02.1", "0000:03:02.2"]})
     source = leave_info(node, "0000:03:02.1", PCI)
@@ -406,7 +406,7 @@ def test_info_is_owed(node):
 CHOICE = [{"name": "own", "deviceID": "0000:00:01.0"}]
 
 
-def test_own_device_refused(node):
+def test_own_device(node):
     assert "is not allowed by the node's configuration" in node.add(node.pod(CHOICE)).failed().msg
 
 
