@@ -83,6 +83,8 @@ struct delegate_source {
 	/* The devices that the pod has, sorted, none twice: a new array of strings, or NULL with e. What is wrong where it looks for
 	 * more than it has found goes into why. */
 	json_t *(*devices)(void *ctx, const struct device_request *q, struct cnierr *why, struct cnierr *e);
+	/* For a network that is added later: what the pod's others have, a new array of [resource, device]; NULL with e. */
+	json_t *(*used)(void *ctx, struct cnierr *e);
 	/* The pod asks for this one, and it is not there. NULL: nobody wants to know. */
 	void (*missing)(const char *ns, const char *name);
 };

@@ -415,7 +415,7 @@ build_list(struct builder *b)
 	if (check_gateways(b) || name_interfaces(b) || check_ipam(b))
 		return -1;
 	/* GC and STATUS are of no pod that could have any. */
-	return b->target->container_id[0] ? devices_allocate(b->conf, b->target, b->pod, b->src, b->l, b->e) : 0;
+	return b->target->container_id[0] ? devices_allocate(b->conf, b->target, b->pod, b->src, NULL, b->l, b->e) : 0;
 }
 
 /* The one network of a request to attach it to a pod that runs, at the target's interface. */
@@ -424,6 +424,7 @@ build_plugged(struct builder *b, const char *selection)
 {
 	struct netsel_list list = {0};
 	struct delegate *d = next_delegate(b);
+	cleanup_json json_t *used = NULL;
 	int r = netsel_parse(selection, b->pod->ns, "network selection", &list, b->e);
 
 	if (r == 0 && list.n != 1)
@@ -434,7 +435,10 @@ build_plugged(struct builder *b, const char *selection)
 		r = load_selection(b, &list.e[0], "network selection", d);
 	util_copy(d->ifname, sizeof(d->ifname), b->target->ifname);
 	netsel_clear(&list);
-	return r || check_gateways(b) || check_ipam(b) ? -1 : 0;
+	if (r || check_gateways(b) || check_ipam(b))
+		return -1;
+	used = b->src->used(b->src->ctx, b->e);
+	return used ? devices_allocate(b->conf, b->target, b->pod, b->src, used, b->l, b->e) : -1;
 }
 
 int

@@ -83,7 +83,7 @@ devices_checkpoint(const json_t *file, const char *pod_uid, const char *resource
 
 /* ids: of d's resource. All networks of l from d on that need one of these. */
 static int
-share_out(const json_t *ids, struct delegate_list *l, size_t first, const struct cnierr *why, struct cnierr *e)
+share_out(const json_t *ids, const json_t *used, struct delegate_list *l, size_t first, const struct cnierr *why, struct cnierr *e)
 {
 	const char *resource = l->e[first].resource;
 	size_t next = 0, n = json_array_size(ids);
@@ -95,18 +95,47 @@ share_out(const json_t *ids, struct delegate_list *l, size_t first, const struct
 			continue;
 		if (next == n)
 			return cnierr_set(e, why->code ? why->code : CNI_ERR_CONFIG,
-					  "network %s needs a device of %s, but the pod has %zu of these for all its networks%s%s",
-					  d->display, resource, n, why->code ? ": " : "", why->msg);
+					  "network %s needs a device of %s, but the pod has %zu of these for %s networks%s%s",
+					  d->display, resource, n, used ? "more" : "all its", why->code ? ": " : "", why->msg);
 		if (inject_device(d, json_string_value(json_array_get(ids, next++)), e))
 			return -1;
 	}
 	return 0;
 }
 
+/* The devices of that resource, and those that the pod chose itself, are taken out of ids, which may be NULL. How many there are. */
+static size_t
+drop_used(json_t *ids, const json_t *used, const char *resource)
+{
+	size_t i, k, n = 0;
+	json_t *pair, *id;
+
+	json_array_foreach((json_t *)(uintptr_t)used, i, pair) {
+		const char *of = json_string_value(json_array_get(pair, 0));
+
+		if (*of && strcmp(of, resource) != 0)
+			continue;
+		n++;
+		json_array_foreach(ids, k, id)
+			if (json_equal(id, json_array_get(pair, 1)))
+				json_array_remove(ids, k--);
+	}
+	return n;
+}
+
 /* A device that the pod names itself must not be another network's. */
 static int
-check_own(const struct delegate_list *l, struct cnierr *e)
+check_own(const struct delegate_list *l, const json_t *used, struct cnierr *e)
 {
+	json_t *pair;
+	size_t n;
+
+	json_array_foreach((json_t *)(uintptr_t)used, n, pair)
+		for (size_t i = 0; i < l->n; i++)
+			if (l->e[i].device[0] && !l->e[i].resource[0] &&
+			    strcmp(l->e[i].device, json_string_value(json_array_get(pair, 1))) == 0)
+				return cnierr_set(e, CNI_ERR_CONFIG, "device %s is asked for by network %s, but another one of the pod has it",
+						  l->e[i].device, l->e[i].display);
 	for (size_t i = 0; i < l->n; i++)
 		for (size_t k = 0; k < i; k++)
 			if (l->e[i].device[0] && (!l->e[i].resource[0] || !l->e[k].resource[0]) &&
@@ -134,8 +163,8 @@ name_info(const struct conf *conf, const struct wire_target *target, struct dele
 }
 
 int
-devices_allocate(const struct conf *conf, const struct wire_target *target, const struct pod *pod,
-		 const struct delegate_source *src, struct delegate_list *l, struct cnierr *e)
+devices_allocate(const struct conf *conf, const struct wire_target *target, const struct pod *pod, const struct delegate_source *src,
+		 const json_t *used, struct delegate_list *l, struct cnierr *e)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		struct device_request q = { .resource = l->e[i].resource, .pod = pod };
@@ -149,17 +178,19 @@ devices_allocate(const struct conf *conf, const struct wire_target *target, cons
 					  "network %s needs a device of %s, but this node gives out none: set devices.podResources in "
 					  "the node configuration",
 					  l->e[i].display, q.resource);
+		q.wanted = drop_used(NULL, used, q.resource);
 		for (size_t k = i; k < l->n; k++)
 			q.wanted += strcmp(l->e[k].resource, q.resource) == 0;
 		q.pod_uid = target->pod_uid[0] || !pod ? target->pod_uid : pod->uid;
 		ids = src->devices(src->ctx, &q, &why, e);
-		if (!ids || share_out(ids, l, i, &why, e))
-			return e->code ? cnierr_prefix(e, "devices") : -1;
+		drop_used(ids, used, q.resource);
+		if (!ids || share_out(ids, used, l, i, &why, e))
+			return cnierr_prefix(e, "devices");
 	}
 	for (size_t i = 0; i < l->n; i++)
 		if (name_info(conf, target, &l->e[i], e))
 			return -1;
-	return check_own(l, e);
+	return check_own(l, used, e);
 }
 
 static bool

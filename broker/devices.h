@@ -6,9 +6,10 @@
 #include "broker/delegate.h"
 
 /* Gives each network of l that needs a device of a resource the next one of those that the pod has, in the order of the list, none
- * twice; and each with a device the file where its plugin finds what is known of it. pod: NULL when it is not known. 0, or -1 with e. */
-int devices_allocate(const struct conf *conf, const struct wire_target *target, const struct pod *pod,
-		     const struct delegate_source *src, struct delegate_list *l, struct cnierr *e);
+ * twice and none of used ([[resource, device]], NULL = none); and each with a device the file where its plugin finds what is known of it.
+ * pod: NULL when it is not known. 0, or -1 with e. */
+int devices_allocate(const struct conf *conf, const struct wire_target *target, const struct pod *pod, const struct delegate_source *src,
+		     const json_t *used, struct delegate_list *l, struct cnierr *e);
 
 /* Sorted, none twice. Not strings, or not names that can be a device's: -1 with e. */
 int devices_sort(json_t *ids, struct cnierr *e);

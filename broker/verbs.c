@@ -60,7 +60,31 @@ read_devices(void *ctx, const struct device_request *q, struct cnierr *why, stru
 	return NULL;
 }
 
-const struct delegate_source verbs_source = { .conf_file = read_file, .nad = read_nad, .devices = read_devices, .missing = event_missing };
+static json_t *
+read_used(void *ctx, struct cnierr *e)
+{
+	cleanup_json json_t *used = json_array();
+	struct msg_state at = { 0 };
+	char *text;
+	size_t len;
+	int r;
+
+	(void)ctx;
+	while ((r = priv_state_next(&at, &text, &len, e)) == 1) {
+		struct delegate_list l = { 0 };
+
+		if (plan_read(text, len, &l, e) == 0)
+			for (size_t i = 0; i < l.n; i++)
+				if (l.e[i].device[0])
+					json_array_append_new(used, json_pack("[s, s]", l.e[i].resource, l.e[i].device));
+		delegate_list_clear(&l);
+		free(text);
+	}
+	return r == 0 && !e->code ? json_incref(used) : NULL;
+}
+
+const struct delegate_source verbs_source = { .conf_file = read_file, .nad = read_nad, .devices = read_devices,
+					     .used = read_used, .missing = event_missing };
 
 int
 verbs_ready(const struct conf *conf, bool wait, struct cnierr *e)

@@ -11,6 +11,7 @@ import grpc
 import harness
 import pytest
 from kubelet import Kubelet
+from test_hotplug import Plugs, failed, ok
 
 NIC = "example.com/nic"
 RESOURCE = "k8s.v1.cni.cncf.io/resourceName"
@@ -458,5 +459,31 @@ def test_made_directories(make_postern):
         p.add(pod).ok()
         assert p.status(pod)[1]["device-info"] == PCI
         p.delete(pod).ok()
+    finally:
+        p.kubelet.stop()
+
+
+def test_attached_later(make_postern):
+    """A network that is attached to a pod that runs gets a device that no other network of the pod has."""
+    p = make_postern()
+    p.plugs = Plugs(p)
+    equip(p)
+    try:
+        p.start()
+        pod = p.pod("nic")
+        p.kubelet.give(pod, {NIC: ["a", "b"]})
+        leave_info(p, "b", PCI)
+        p.add(pod).ok()
+        ok(p.plugs.attach(pod, "nic2", "later"))
+        assert (got(p)["deviceID"], got(p, "later")["deviceID"]) == ("a", "b")
+        assert [s.get("device-info") for s in p.status(pod)] == [None, None, PCI]
+        failed(p.plugs.attach(pod, "nic", "more"), f"needs a device of {NIC}, but the pod has 0 of these for more networks")
+        ok(p.plugs.detach(pod, "later"))
+        assert list((p.info / "cni").iterdir()) == []
+        ok(p.plugs.attach(pod, "nic", "again"))
+        assert got(p, "again")["deviceID"] == "b"
+        p.delete(pod).ok()
+        p.nothing_left(pod)
+        assert list((p.info / "cni").iterdir()) == []
     finally:
         p.kubelet.stop()

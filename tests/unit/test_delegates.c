@@ -192,7 +192,7 @@ run_row(const struct row *r)
 {
 	static struct conf conf;
 	static struct delegate_list list;
-	const struct delegate_source src = {(void *)(uintptr_t)r->config, get_file, get_nad, NULL, NULL };
+	const struct delegate_source src = {(void *)(uintptr_t)r->config, get_file, get_nad, NULL, NULL, NULL };
 	struct wire_target target = {.pod_name = "p"};
 	struct pod pod = {.known = true, .name = "p", .annotations = json_object()};
 	struct netconf nc = {.root = NULL};
@@ -630,7 +630,7 @@ test_kept(void **state)
 	static struct delegate_list list;
 	static struct conf conf;
 	const struct wire_target target = {.ifname = "eth0"};
-	const struct delegate_source src = {NULL, get_file, get_nad, NULL, NULL };
+	const struct delegate_source src = {NULL, get_file, get_nad, NULL, NULL, NULL };
 	struct netconf nc;
 	struct cnierr e = {0};
 	cleanup_free char *before = NULL, *after = NULL, *plugin = NULL;
