@@ -129,18 +129,6 @@ inject_selection(struct delegate *d, const struct netsel *sel, bool own_device, 
 	return sel->cni_args ? inject_cni_args(d, sel->cni_args, e) : 0;
 }
 
-/* A port of the host, an address or a device is there once. */
-static bool
-is_single(const char *key)
-{
-	static const char *const keys[] = {"portMappings", "ips", "mac", "infinibandGUID", "deviceID", "CNIDeviceInfoFile"};
-
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if (strcmp(key, keys[i]) == 0)
-			return true;
-	return false;
-}
-
 int
 inject_device(struct delegate *d, const char *device, struct cnierr *e)
 {
@@ -161,6 +149,18 @@ inject_device(struct delegate *d, const char *device, struct cnierr *e)
 	return json_object_set_new(d->runtime, "deviceID", json_string(device))
 		   ? cnierr_set(e, CNI_ERR_INTERNAL, "network %s: out of memory", d->display)
 		   : 0;
+}
+
+/* A port of the host, an address or a device is there once. */
+static bool
+is_single(const char *key)
+{
+	static const char *const keys[] = {"portMappings", "ips", "mac", "infinibandGUID", "deviceID", "CNIDeviceInfoFile"};
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (strcmp(key, keys[i]) == 0)
+			return true;
+	return false;
 }
 
 int
