@@ -3,7 +3,8 @@
 #include "kubeclient/kubeconfig.h"
 
 #include <arpa/inet.h>
-#include <openssl/evp.h>
+#include <netinet/in.h>
+#include <resolv.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -189,30 +190,16 @@ read_server(const char *url, struct kubeconfig *k, struct cnierr *e)
 	return read_authority(url, (size_t)(path - url), k, e);
 }
 
-/* Base64 with line ends, as block scalars bring them; 0 bytes when it is none, or too long. */
-static size_t
-decode_base64(const char *text, size_t len, char out[KUBECONFIG_DATA])
-{
-	EVP_ENCODE_CTX *ctx = len / 4 * 3 + 64 <= KUBECONFIG_DATA ? EVP_ENCODE_CTX_new() : NULL;
-	int n = 0, more = 0;
-
-	if (!ctx)
-		return 0;
-	EVP_DecodeInit(ctx);
-	if (EVP_DecodeUpdate(ctx, (unsigned char *)out, &n, (const unsigned char *)text, (int)len) < 0 ||
-	    EVP_DecodeFinal(ctx, (unsigned char *)out + n, &more) < 0)
-		n = more = 0;
-	EVP_ENCODE_CTX_free(ctx);
-	return (size_t)n + (size_t)more;
-}
-
 static int
 read_data(const struct part *p, const char *text, struct kubeconfig_item *item, struct cnierr *e)
 {
 	size_t len = strlen(text);
 
 	if (p->base64) {
-		len = decode_base64(text, len, item->data);
+		/* Line ends are passed over: block scalars bring them. */
+		int n = b64_pton(text, (unsigned char *)item->data, sizeof(item->data));
+
+		len = n > 0 ? (size_t)n : 0;
 		if (!len || !memmem(item->data, len, "-----BEGIN", 10))
 			return refuse(e, p->data, "must be base64 of PEM, at most 64 KiB");
 	} else if (len > sizeof(item->data)) {
