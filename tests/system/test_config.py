@@ -173,7 +173,7 @@ def test_reload(postern):
 
 
 @pytest.mark.parametrize("change,words", [
-    (None, "not valid JSON"), ({"socketDir": "/run/elsewhere"}, "socketDir and hotplug cannot change"), ({"binDir": "/nowhere"}, "/nowhere"),
+    (None, "not valid JSON"), ({"socketDir": "/run/elsewhere"}, "socketDir, hotplug and metrics cannot change"), ({"binDir": "/nowhere"}, "/nowhere"),
     ({"plugins": [{"name": "x", "capabilities": ["SYS_TIME"]}]}, "capabilities cannot be added"),
 ], ids=["syntax", "socketDir", "binDir", "capabilities"])
 def test_reload_of_something_unusable_changes_nothing(postern, change, words):
