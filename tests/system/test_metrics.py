@@ -199,6 +199,30 @@ def test_every_number_has_its_reason(monitored):
         value(values, "postern_delegate_seconds_bucket", verb="ADD", le="2.5") == 1
 
 
+def test_hotplugging_is_told_apart(monitored):
+    p = monitored()
+    p.config["hotplug"] = {"socketDir": f"{p.root}/hotplug", "uid": 0}
+    p.start()
+    p.stand_in("good")
+    pod = p.pod()
+    p.add(pod).ok()
+    before = quiet(p)
+    for network, status in ("good", 0), ("nowhere", 1):
+        r = harness.sh(str(harness.BUILD / "posternctl"), "attach", f"default/{pod.name}", "--network", network, "--interface", "net9",
+                       "--socket", f"{p.root}/hotplug/postern.sock", check=False)
+        assert r.returncode == status, r.stderr
+        if not status:
+            after = quiet(p)
+            got = moved(before, after)
+            assert got == {"requests_total 0 hotplug ADD": 1, "delegate_runs_total ok ADD": 1, "journal_entries": 1}
+    values = quiet(p)
+    for code in "200", "400":
+        assert value(values, "multus_server_request_total", code=code, handler="/delegate", method="post") == 1, code
+    assert value(values, "multus_server_request_total", code="200", handler="/cni", method="post") == 1
+    p.delete(pod).ok()
+    assert value(quiet(p), "postern_requests_total", verb="DEL", code="0", origin="internal") == 1
+
+
 def test_queue_and_running(monitored):
     p = monitored(limits={"attachments": 1, "waiting": 2})
     p.start()
