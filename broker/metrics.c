@@ -28,7 +28,7 @@ struct client {
 static struct wire control = WIRE_INIT(FD_CONTROL, ROLE_METRICS, ROLE_SUPERVISOR);
 static struct promtext about;
 static struct client clients[2 * CLIENTS];
-static bool left_one; /* there is a place again: the library looks for who waits for it at its next round only */
+static bool left_one; /* there is a place again: the library looks who waits for it at its next round only */
 
 static void
 note_client(void *cls, struct MHD_Connection *connection, void **slot, enum MHD_ConnectionNotificationCode what)
