@@ -139,7 +139,7 @@ read_page(struct search *s, const char *driver, const char *node, char more[512]
 	size_t i;
 	cleanup_json json_t *page = kube_get_slices(driver, node, more, PAGE, where, e);
 
-	if (!page && e->code && e->code != CNI_ERR_TRY_AGAIN) { /* perhaps for its size */
+	if (!page && e->code) { /* perhaps for its size */
 		*e = (struct cnierr){ 0 };
 		page = kube_get_slices(driver, node, more, 1, where, e);
 	}

@@ -115,7 +115,7 @@ lost(struct call *c, int err)
 	if (err == -EMSGSIZE || err == -EPROTO) {
 		snprintf(c->why, sizeof(c->why), "the API server's answer %s",
 			 err == -EMSGSIZE ? "is longer than 1 MiB" : "is malformed");
-		finish(c, err == -EMSGSIZE ? 413 : 502, c->why, NULL, 0);
+		finish(c, 502, c->why, NULL, 0);
 		return;
 	}
 	/* What an earlier try was told is no longer known to be so. */

@@ -133,3 +133,14 @@ def test_broken_claims(postern):
     postern.add(pod).ok()
     assert got(postern) == "0000:02:00.0"
     postern.delete(pod).ok()
+
+
+def test_large_slices(postern):
+    """Eight of them would be more than an answer may have: then they come one by one."""
+    for i in range(6):
+        make_slice(postern, f"big{i}", f"pool{i}", {f"d{k}": ("x" * 200 + f"{i}-{k}", A) for k in range(500)})
+    make_claim(postern, "c1", ("r", "pool5", "d499"))
+    pod = pod_with(postern, "nic", "c1")
+    postern.add(pod).ok()
+    assert got(postern) == "x" * 200 + "5-499"
+    postern.delete(pod).ok()

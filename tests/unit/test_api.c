@@ -211,7 +211,7 @@ final_answers(void **state)
 		{ 0, 404, "text/plain", "404 page not found", 501, "CRD" },
 		{ 0, 422, "application/json", "{}", 422, "422" },
 		{ 0, 302, "text/html", "", 302, "302" },
-		{ -EMSGSIZE, 0, "", "", 413, "1 MiB" },
+		{ -EMSGSIZE, 0, "", "", 502, "1 MiB" },
 		{ -EPROTO, 0, "", "", 502, "malformed" },
 	};
 

@@ -34,6 +34,7 @@ static const struct nad {
 
 static struct {
 	const char *nic, *fpga; /* JSON arrays; NULL: that they are asked for is an error */
+	const char *used;
 	const char *why;
 	unsigned asked;
 	size_t wanted;
@@ -78,11 +79,20 @@ get_devices(void *ctx, const struct device_request *q, struct cnierr *why, struc
 	return ids;
 }
 
+static json_t *
+get_used(void *ctx, struct cnierr *e)
+{
+	(void)ctx;
+	(void)e;
+	return json_loads(kubelet.used, 0, NULL);
+}
+
 struct row {
 	const char *id;
 	const char *cluster, *defaults[2], *networks, *deflt;
 	const char *nic, *fpga, *why;
 	bool own, none; /* the pod may choose; the node gives out none */
+	const char *used; /* JSON; then networks is the one that is added later */
 	const char *want, *error;
 };
 
@@ -110,10 +120,10 @@ run_row(const struct row *r)
 {
 	static struct conf conf;
 	static struct delegate_list list;
-	const struct delegate_source src = { .nad = get_nad, .devices = get_devices };
+	const struct delegate_source src = { .nad = get_nad, .devices = get_devices, .used = get_used };
 	struct wire_target target = { .pod_name = "p", .container_id = "c1", .ifname = "eth0", .pod_uid = "u-1" };
 	struct pod pod = { .known = true, .ns = "test", .name = "p", .uid = "u-2", .annotations = json_object() };
-	struct netconf nc = { .root = json_object() };
+	struct netconf nc = { .root = r->used ? NULL : json_object() };
 	struct cnierr e = { 0 };
 	char got[8192];
 	int ret;
@@ -123,6 +133,7 @@ run_row(const struct row *r)
 	kubelet.nic = r->nic;
 	kubelet.fpga = r->fpga;
 	kubelet.why = r->why;
+	kubelet.used = r->used;
 	conf.n_networks = 1;
 	util_copy(conf.networks[0], CONF_PATH, r->cluster ? r->cluster : "plain");
 	for (size_t i = 0; i < 2 && r->defaults[i]; i++)
@@ -132,7 +143,9 @@ run_row(const struct row *r)
 	if (!r->none)
 		strcpy(conf.pod_resources, "/kubelet.sock");
 	conf.allow_device_id = r->own;
-	if (r->networks)
+	if (r->used)
+		assert_int_equal(netconf_selection(r->networks, strlen(r->networks), &nc, &e), 0);
+	else if (r->networks)
 		json_object_set_new(pod.annotations, "k8s.v1.cni.cncf.io/networks", json_string(r->networks));
 	if (r->deflt)
 		json_object_set_new(pod.annotations, "v1.multus-cni.io/default-network", json_string(r->deflt));
@@ -209,6 +222,16 @@ test_networks(void **state)
 		{ "own twice", .own = true,
 		  .networks = "[{\"name\":\"plaincaps\",\"deviceID\":\"x\"},{\"name\":\"plaincaps\",\"deviceID\":\"x\"}]",
 		  .error = "device x is asked for by network test/plaincaps and" },
+		/* A network that is added to those that the pod has. */
+		{ "later", .networks = "{\"name\":\"caps\"}", .nic = "[\"a\",\"b\",\"c\"]", .used = "[[\"" NIC "\",\"a\"],[\"x\",\"b\"],[\"\",\"q\"]]",
+		  .want = "eth0=b [{\"capabilities\":{\"deviceID\":true}," DEV("b") "\"name\":\"caps\"," PCI("b") "\"type\":\"sriov\"}]" RT(
+		      "test-caps", "eth0", "b") },
+		{ "later, chosen by the pod", .networks = "{\"name\":\"one\"}", .nic = "[\"a\"]", .used = "[[\"\",\"a\"]]",
+		  .error = "but the pod has 0 of these for more networks" },
+		{ "later, none left", .networks = "{\"name\":\"one\"}", .nic = "[\"a\",\"b\"]", .used = "[[\"" NIC "\",\"b\"],[\"" NIC "\",\"a\"]]",
+		  .error = "but the pod has 0 of these for more networks" },
+		{ "later, own", .networks = "{\"name\":\"plaincaps\",\"deviceID\":\"a\"}", .own = true, .used = "[[\"" NIC "\",\"a\"]]",
+		  .error = "device a is asked for by network test/plaincaps, but another one of the pod has it" },
 		/* Names are a resource's own. */
 		{ "same name", .networks = "one,fpga", .nic = "[\"0\"]", .fpga = "[\"0\"]",
 		  .want = "eth0; net1=0 [{\"cniVersion\":\"1.0.0\"," DEV("0") "\"name\":\"one\"," PCI("0") "\"type\":\"sriov\"}]" RT(

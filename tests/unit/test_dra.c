@@ -76,7 +76,7 @@ kube_get_slices(const char *driver, const char *node, const char *more, unsigned
 	write_down("slices", driver, *node ? node : "-");
 	snprintf(where, 512, "api");
 	if (page_too_large && limit > 1) {
-		cnierr_set(e, CNI_ERR_INTERNAL, "is longer than 1 MiB");
+		cnierr_set(e, CNI_ERR_TRY_AGAIN, "is longer than 1 MiB");
 		return NULL;
 	}
 	if (*node && page < 2 && row->own[page + 1])
