@@ -268,7 +268,7 @@ may_start(const struct cmd *c)
 			continue;
 		/* GC says which attachments there are: it runs alone, but for the DELs that it begins. */
 		if ((o->verb == CNI_GC && container && c->parent != o) ||
-		    (c->verb == CNI_GC && o->target.container_id[0] && o->parent != c))
+		    (c->verb == CNI_GC && (o->verb == CNI_GC || o->target.container_id[0])))
 			return false;
 		/* One command a container at a time, in order of arrival; and one a path, since exec binds over it. */
 		if (container && (strcmp(o->target.container_id, c->target.container_id) == 0 ||

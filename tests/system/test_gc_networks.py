@@ -133,3 +133,20 @@ def test_gc_runs_alone(node):
     log = pathlib.Path(node.root / "log").read_text()
     order = [line.split()[0] for line in node.trace()]
     assert order == ["ADD", "GC", "ADD"], (order, log[-2000:])
+
+
+def test_two_at_once(node):
+    """Each waits for the undoing that it began, and neither's may begin while the other runs."""
+    node.nad("slow", {"cniVersion": "1.1.0", "name": "slow", "type": "misbehave", "delay": 1000, "trace": str(node.root / "trace")})
+    stale, busy = node.pod(), node.pod("slow")
+    node.add(stale).ok()
+    adding = node.cni_async("ADD", busy)
+    harness.wait_for("an ADD that both wait for", lambda: node.trace())
+    collecting = [threading.Thread(target=lambda: gc(node, busy).ok()) for _ in range(2)]
+    for thread in collecting:
+        thread.start()
+    adding.finish().ok()
+    for thread in collecting:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in collecting), "they wait for each other"
+    assert len(node.journal()) == 1
