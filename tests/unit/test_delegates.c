@@ -649,10 +649,32 @@ test_kept(void **state)
 	netconf_clear(&nc);
 }
 
+/* A pod that the API does not know may have the cluster network, and nothing that is asked for. */
+static void
+test_selection_without_a_pod(void **state)
+{
+	static const char text[] = "{\"name\":\"net1\"}";
+	static struct delegate_list list;
+	static struct conf conf;
+	const struct wire_target target = {.ifname = "net7"};
+	const struct delegate_source src = {NULL, get_file, get_nad, NULL };
+	const struct pod pod = {.ns = "test", .name = "p"};
+	struct netconf nc = {0};
+	struct cnierr e = {0};
+
+	(void)state;
+	assert_int_equal(netconf_selection(text, strlen(text), &nc, &e), 0);
+	assert_int_equal(delegates_build(&conf, &nc, &target, &pod, &src, &list, &e), -1);
+	assert_non_null(strstr(e.msg, "the pod is not known any more"));
+	assert_int_equal(list.n, 0);
+	netconf_clear(&nc);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_selection_without_a_pod),
 	    cmocka_unit_test(test_sources),	cmocka_unit_test(test_configs),
 	    cmocka_unit_test(test_annotations), cmocka_unit_test(test_requests),
 	    cmocka_unit_test(test_limits),	cmocka_unit_test(test_kept),
