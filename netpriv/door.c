@@ -51,6 +51,7 @@ settle_netns(struct cmd *c, const struct journal_head *journalled)
 			 c->target.container_id, strerror(-err));
 		close(util_take_fd(&c->netns));
 	}
+		c->cookie = 0;
 	return true;
 }
 
