@@ -115,7 +115,8 @@ serve_control(void)
 	if (err != 1)
 		log_fatal("supervisor: gone");
 	close(FD_NETPRIV_DOOR);
-	close(FD_NETPRIV_PLUG);
+	if (attach.conf->plug_dir[0])
+		close(FD_NETPRIV_PLUG);
 	stop_at = util_now_ms() + attach.conf->stop_ms;
 	attach_stop();
 }
