@@ -468,10 +468,8 @@ attach_stop(void)
 {
 	attach.stopping = true;
 	for (struct cmd *c = attach.cmds; c; c = c->next) {
-		if (c->phase == CMD_NEW || (c->phase == CMD_QUEUED && c->origin <= CMD_PLUG))
+		if (c->phase == CMD_NEW || c->phase == CMD_QUEUED) /* the journal, or the spool, remembers what is ours */
 			attach_refuse(c, CNI_ERR_TRY_AGAIN, "postern is stopping; try again later");
-		else if (c->phase == CMD_QUEUED)
-			c->phase = CMD_FREE; /* the journal, or the spool, remembers it */
 	}
 }
 
