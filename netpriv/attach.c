@@ -263,7 +263,7 @@ may_start(const struct cmd *c)
 			continue;
 		if (o->phase != CMD_QUEUED) {
 			running += container == (o->target.container_id[0] != '\0');
-			internal += o->origin > CMD_PLUG;
+			internal += o->origin != CMD_SHIM;
 		} else if (o->began >= c->began)
 			continue;
 		/* GC says which attachments there are: it runs alone, but for the DELs that it begins. */
@@ -275,8 +275,8 @@ may_start(const struct cmd *c)
 				  same_path(o->target.netns, c->target.netns)))
 			return false;
 	}
-	/* Undoing takes at most half the places (or one), so that it never keeps pods from starting. */
-	if (c->origin > CMD_PLUG && internal > 0 && internal >= attach.conf->attachments / 2)
+	/* Undoing and hot-plugging take at most half the places (or one), so that they never keep pods from starting. */
+	if (c->origin != CMD_SHIM && internal > 0 && internal >= attach.conf->attachments / 2)
 		return false;
 	return running < (container ? attach.conf->attachments : MAX_NODE_COMMANDS);
 }

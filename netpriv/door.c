@@ -9,6 +9,7 @@
 #include "netpriv/util.h"
 
 #define MAX_NEW 64      /* connections that have not sent ATTACH yet */
+#define MAX_NEW_PLUG 4  /* at the hot-plug door: whoever may come in there is not to keep runtimes out */
 #define ATTACH_MS 5000  /* how long they may take */
 
 /* Is the namespace that came with the request the one to work in? journalled: what ADD knew, NULL = nothing. Sets c->cookie; gives
@@ -73,7 +74,7 @@ queue_command(struct cmd *c)
 	unsigned waiting = 0;
 
 	for (struct cmd *o = attach.cmds; o; o = o->next)
-		waiting += o->phase == CMD_QUEUED && o->origin <= CMD_PLUG;
+		waiting += o->phase == CMD_QUEUED && o->origin == c->origin;
 	if (attach.stopping || waiting >= attach.conf->waiting) {
 		attach_refuse(c, CNI_ERR_TRY_AGAIN, attach.stopping
 			      ? "postern is stopping; try again later"
@@ -100,13 +101,13 @@ queue_command(struct cmd *c)
 }
 
 bool
-door_open(void)
+door_open(enum cmd_origin origin)
 {
 	unsigned fresh = 0;
 
 	for (struct cmd *c = attach.cmds; c; c = c->next)
-		fresh += c->phase == CMD_NEW;
-	return !attach.stopping && fresh < MAX_NEW;
+		fresh += c->phase == CMD_NEW && c->origin == origin;
+	return !attach.stopping && fresh < (origin == CMD_PLUG ? MAX_NEW_PLUG : MAX_NEW);
 }
 
 void

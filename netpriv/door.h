@@ -7,8 +7,8 @@
 
 #include "netpriv/attach.h"
 
-/* Room for another connection that has not said yet what it wants? */
-bool door_open(void);
+/* Room at that door (CMD_SHIM, CMD_PLUG) for another connection that has not said yet what it wants? */
+bool door_open(enum cmd_origin origin);
 
 /* Accepts one connection of a listening socket: of root, or, at the hot-plug door, of the user that the configuration names. */
 void door_accept(int listener, enum cmd_origin origin);

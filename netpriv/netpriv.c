@@ -80,8 +80,8 @@ fill_pollset(struct pollset *p)
 {
 	p->n = 0;
 	add_slot(p, control.fd, POLLIN, NULL);
-	add_slot(p, door_open() ? FD_NETPRIV_DOOR : -1, POLLIN, NULL);
-	add_slot(p, door_open() && attach.conf->plug_dir[0] ? FD_NETPRIV_PLUG : -1, POLLIN, NULL);
+	add_slot(p, door_open(CMD_SHIM) ? FD_NETPRIV_DOOR : -1, POLLIN, NULL);
+	add_slot(p, attach.conf->plug_dir[0] && door_open(CMD_PLUG) ? FD_NETPRIV_PLUG : -1, POLLIN, NULL);
 	add_slot(p, attach.broker.fd, 0, NULL); /* POLLHUP only */
 	add_slot(p, attach.exec.fd, POLLIN, NULL);
 	for (struct cmd *c = attach.cmds; c; c = c->next) {
