@@ -14,6 +14,7 @@
 #include "netpriv/owed.h"
 #include "netpriv/route.h"
 #include "netpriv/spool_read.h"
+#include "netpriv/sweep.h"
 #include "netpriv/util.h"
 
 #define MAX_NODE_COMMANDS 4 /* GC and STATUS at once: they hold no container */
@@ -285,7 +286,7 @@ void
 attach_schedule(void)
 {
 	for (struct cmd *c = attach.cmds; c; c = c->next) {
-		if (c->phase == CMD_QUEUED && may_start(c)) {
+		if (c->phase == CMD_QUEUED && may_start(c) && sweep_plugged(c)) {
 			c->phase = CMD_RUN;
 			c->at.turn = util_boot_ns();
 			offer(c, c->verb);

@@ -37,6 +37,7 @@ struct cmd {
 	unsigned state;       /* WS_*: of the worker's channel */
 	uint32_t offered;     /* OFFER_* that the worker was told */
 	bool planned;         /* this command journalled its plan */
+	bool swept;           /* a pod's DEL: what was attached to the pod while it ran has been seen to */
 	bool taken;           /* Multus knew this container: its file was handed to the worker */
 	char main[16];        /* CMD_PLUG: journal_head.main */
 	uint64_t exec;        /* serial of the delegate that is running, 0 = none */

@@ -51,19 +51,9 @@ settle_netns(struct cmd *c, const struct journal_head *journalled)
 		log_info("DEL %s: going on without its network namespace: %s",
 			 c->target.container_id, strerror(-err));
 		close(util_take_fd(&c->netns));
-	}
 		c->cookie = 0;
+	}
 	return true;
-}
-
-/* What was attached to the pod while it ran goes with it. */
-static void
-del_plugged(const struct journal_entry *e, void *arg)
-{
-	struct cmd *c = arg;
-
-	if (strcmp(e->head.main, c->target.ifname) == 0)
-		attach_child(c, e);
 }
 
 static void
@@ -92,8 +82,6 @@ queue_command(struct cmd *c)
 		c->target = e.head.target;
 		memcpy(c->main, e.head.main, sizeof(c->main));
 	}
-	if (journalled && c->verb == CNI_DEL && !e.head.main[0])
-		journal_each(c->target.container_id, del_plugged, c);
 	c->began = util_boot_ns();
 	c->phase = CMD_QUEUED;
 	/* A DEL gets its turn whatever it waits for: nothing may be forgotten for want of time. */

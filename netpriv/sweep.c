@@ -1,4 +1,5 @@
-/* GC: which journalled attachments the runtime does not know any more, and their end.
+/* Which journalled attachments end because something else did: those that the runtime does not know any more (GC), and those to a pod
+ * that goes.
  * Runs in: netpriv.  Trusts: the journal; of the worker's list, only that each entry is well formed. */
 #include "netpriv/sweep.h"
 
@@ -6,6 +7,34 @@
 #include "netpriv/util.h"
 
 #define MAX_VALID 65536 /* attachments that one GC may name */
+
+static void
+del_plugged(const struct journal_entry *e, void *arg)
+{
+	struct cmd *c = arg;
+
+	if (strcmp(e->head.main, c->target.ifname) == 0)
+		attach_child(c, e);
+}
+
+bool
+sweep_plugged(struct cmd *c)
+{
+	struct wire_target pod = c->target;
+	struct journal_entry e;
+
+	if (c->origin == CMD_PLUG) {
+		memcpy(pod.ifname, c->main, sizeof(pod.ifname));
+		if (journal_load(&pod, false, &e) == 0 && e.live && !e.owed)
+			return true;
+		attach_refuse(c, CNI_ERR_UNKNOWN_CONTAINER, "pod %s/%s is gone", pod.pod_ns, pod.pod_name);
+		return false;
+	}
+	if (c->verb == CNI_DEL && !c->main[0] && (c->origin == CMD_SHIM || c->origin == CMD_SPOOL) && !c->swept)
+		journal_each(c->target.container_id, del_plugged, c);
+	c->swept = true;
+	return c->sweeping == 0;
+}
 
 /* Safe: a list in memory, bounded. */
 void
