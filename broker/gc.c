@@ -216,7 +216,7 @@ clean_cluster(struct gc *gc, const struct conf *conf, const struct msg_offer *of
 }
 
 static void
-clean_networks(struct gc *gc, const struct msg_offer *offer, struct cnierr *e)
+clean_networks(struct gc *gc, const struct conf *conf, const struct msg_offer *offer, struct cnierr *e)
 {
 	json_t *network;
 	size_t i;
@@ -226,7 +226,7 @@ clean_networks(struct gc *gc, const struct msg_offer *offer, struct cnierr *e)
 		struct cnierr wrong = { 0 };
 
 		json_object_set_new(network, "ifname", json_string("net0"));
-		if (plan_read_network(network, &d, &wrong) == 0)
+		if (plan_read_network(network, &d, &wrong) == 0 && delegate_ipam(conf, &d, &wrong) == 0)
 			run_one(gc, &d, offer, e);
 		else
 			log_warn("GC: %s", wrong.msg);
@@ -244,5 +244,5 @@ gc_run(const struct conf *conf, const struct msg_offer *offer, const struct netc
 		return;
 	clean_cluster(&gc, conf, offer, nc, &v->e);
 	if (!gc.strangers)
-		clean_networks(&gc, offer, &v->e);
+		clean_networks(&gc, conf, offer, &v->e);
 }
