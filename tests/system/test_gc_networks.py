@@ -97,16 +97,16 @@ def test_versions_and_opt_out(node):
 
 
 def test_what_a_del_owes_is_not_valid(node):
-    one = Network(node, "one")
+    one, stuck = Network(node, "one"), Network(node, "stuck")
     node.nad("stuck", {"cniVersion": "1.1.0", "name": "stuck", "plugins": [
-        {"type": "record", "record": str(one.dir)}, {"type": "misbehave", "mode": "fail", "on": "DEL"}]})
+        {"type": "record", "record": str(stuck.dir)}, {"type": "misbehave", "mode": "fail", "on": "DEL"}]})
     a, b = node.pod("one"), node.pod("stuck")
     for pod in (a, b):
         node.add(pod).ok()
     node.delete(b)
     said = gc(node, a).failed().said
     assert "stale" in said and "tried again" in said
-    assert one.told() in ([(a.id, "net1")], []), "both networks use the directory; the stuck one has nothing valid"
+    assert one.told() == [(a.id, "net1")] and stuck.told() == []
 
 
 def test_errors_are_collected(node):
@@ -150,3 +150,34 @@ def test_two_at_once(node):
         thread.join(30)
     assert not any(thread.is_alive() for thread in collecting), "they wait for each other"
     assert len(node.journal()) == 1
+
+
+def test_a_stop_ends_the_undoing_that_waits(make_postern):
+    """It is told as not undone, and is undone by the next GC."""
+    p = make_postern(limits={"attachments": 1}, deadlines={"stop": 8})
+    p.stand_in("slow", delay=1500, trace=str(p.root / "trace"))
+    p.start()
+    for pod in (p.pod("slow"), p.pod("slow")):
+        p.add(pod).ok()
+    said = []
+    collecting = threading.Thread(target=lambda: said.append(gc(p).failed().said))
+    collecting.start()
+    harness.wait_for("the first DEL", lambda: any(line.startswith("DEL") for line in p.trace()))
+    p.stop()
+    collecting.join()
+    assert "1 stale attachments" in said[0], said
+    p.start()
+    gc(p).ok()
+    assert p.journal() == []
+
+
+def test_ipam_plugin_that_is_not_allowed_any_more(node):
+    node.config.setdefault("plugins", []).append("odd-ipam")
+    node.start()
+    one = Network(node, "one", ipam={"type": "odd-ipam"})
+    pod = node.pod("one")
+    node.add(pod).ok()
+    node.config["plugins"].remove("odd-ipam")
+    node.start()
+    gc(node, pod)
+    assert one.told() is None and 'ipam plugin "odd-ipam" is not allowed' in node.stderr()

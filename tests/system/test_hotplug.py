@@ -1,4 +1,5 @@
 """Networks of a pod that runs: attached and detached through the hot-plug door, under the same rules as at ADD."""
+import concurrent.futures
 import json
 import os
 import socket
@@ -273,3 +274,99 @@ def test_list(node):
         (pod.name, "attached", False, ["eth0", "net1"]), (pod.name, "attached", True, ["net7"])]
     text = harness.sh(str(CTL), "list", "--journal", str(node.cni_dir / "journal")).stdout
     assert "net7 default/mv (while it ran)" in text
+
+
+def test_goes_with_the_pod_when_the_service_was_down(node):
+    pod = running(node)
+    ok(node.plugs.attach(pod, "mv", "net7"))
+    node.stop()
+    node.delete(pod).ok()
+    pod.drop_netns()
+    node.start()
+    harness.wait_for("the spool to be replayed", lambda: not node.spool() and not node.journal())
+    node.nothing_left(pod)
+
+
+def in_background(call, *argv):
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+    return pool.submit(call, *argv)
+
+
+def slow(node, delay=1500):
+    node.nad("slow", {"cniVersion": "1.0.0", "name": "slow", "type": "misbehave", "delay": delay, "trace": str(node.root / "trace")})
+
+
+def test_what_is_being_attached_goes_with_the_pod(node):
+    """A request that still waits when the DEL arrives has its turn before it."""
+    slow(node)
+    pod = running(node)
+    first = in_background(node.plugs.attach, pod, "slow", "net7")
+    harness.wait_for("the first request's plugin", node.trace)
+    second = in_background(node.plugs.attach, pod, "mv", "net8")
+    harness.wait_for("the second request", lambda: connected(node) == 2)
+    node.delete(pod).ok()
+    ok(first.result()), ok(second.result())
+    node.nothing_left(pod)
+
+
+def connected(node):
+    return sum(str(node.plugs.dir) in line and "ESTAB" in line for line in harness.sh("ss", "-xaH").stdout.splitlines())
+
+
+def test_nothing_is_attached_to_a_pod_that_has_gone(node):
+    """A request that arrives while the DEL runs."""
+    slow(node)
+    pod = running(node, "slow")
+    deleting = node.cni_async("DEL", pod)
+    harness.wait_for("the DEL's plugin", lambda: any(line.startswith("DEL") for line in node.trace()))
+    failed(node.plugs.attach(pod, "mv", "net7"), "is gone")
+    deleting.finish().ok()
+    node.nothing_left(pod)
+
+
+def test_a_crowd_at_the_door_does_not_keep_runtimes_out(node):
+    crowd = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(72)]
+    for s in crowd:
+        s.connect(str(node.plugs.dir / "postern.sock"))
+        s.setblocking(False)
+    running(node)
+    waiting = 0
+    for s in crowd:
+        try:
+            s.recv(1)
+        except BlockingIOError:
+            waiting += 1
+        s.close()
+    assert waiting > 36, "an ADD had to wait until the crowd was sent away"
+
+
+def test_requests_that_wait_do_not_count_for_runtimes(make_postern):
+    p = make_postern(limits={"waiting": 1})
+    p.plugs = Plugs(p)
+    slow(p)
+    p.start()
+    pod = running(p)
+    requests = [in_background(p.plugs.attach, pod, "slow", "net7")]
+    harness.wait_for("the first request's plugin", p.trace)
+    requests.append(in_background(p.plugs.attach, pod, "slow", "net8"))
+    harness.wait_for("the second request", lambda: connected(p) == 2)
+    failed(p.plugs.attach(pod, "slow", "net9"), "too many")
+    deleting = p.cni_async("DEL", pod)
+    for r in requests:
+        ok(r.result())
+    deleting.finish().ok()
+    p.nothing_left(pod)
+
+
+def test_a_stop_answers_what_is_under_way_where_there_is_no_door(make_postern):
+    p = make_postern()
+    slow(p)
+    p.start()
+    pod = p.pod("slow")
+    adding = p.cni_async("ADD", pod)
+    harness.wait_for("its plugin", p.trace)
+    p.stop()
+    adding.finish().ok()
+    p.start()
+    p.delete(pod).ok()
+    p.nothing_left(pod)
