@@ -424,7 +424,7 @@ build_plugged(struct builder *b, const char *selection)
 {
 	struct netsel_list list = {0};
 	struct delegate *d = next_delegate(b);
-cleanup_json json_t *used = NULL;
+	cleanup_json json_t *used = NULL;
 	int r = b->pod ? netsel_parse(selection, b->pod->ns, "network selection", &list, b->e)
 		       : bad(b->e, "the pod is not known any more: no network can be attached to it");
 

@@ -241,14 +241,17 @@ def test_ipam_plugin_that_the_node_does_not_allow(node):
     harness.wait_for("Multus' files to go", lambda: not node.multus.files(pod), 5)
     assert [lease.split("/")[0] for lease in node.leases()] == ["list"]  # which was taken out of the file above
 
-def test_a_retry_does_not_enter_the_hosts_namespace(node):
+def test_a_retry_does_not_enter_the_hosts_namespace(node, request):
     """The runtime's path was reused: what DEL gave up must not come back from the journal."""
     record = node.root / "record"
     record.mkdir()
     pod = node.pod()
     node.multus.scratch(pod, [Network({"cniVersion": "1.0.0", "name": "rec", "type": "record", "record": str(record)}, "default/rec")])
     (node.bin_dir / "record").rename(node.root / "record-away")
-    node.delete(pod, netns="/proc/1/ns/net").ok()
+    host = pod.netns_name + "h"
+    harness.sh("ip", "netns", "attach", host, "1")
+    request.addfinalizer(lambda: harness.sh("ip", "netns", "del", host))
+    node.delete(pod, netns=f"/run/netns/{host}").ok()
     assert node.journal() == [f"{pod.id}:eth0"] and not list(record.iterdir())
     (node.root / "record-away").rename(node.bin_dir / "record")
     harness.wait_for("the second try", lambda: not node.journal(), 20)

@@ -657,7 +657,7 @@ test_selection_without_a_pod(void **state)
 	static struct delegate_list list;
 	static struct conf conf;
 	const struct wire_target target = {.ifname = "net7"};
-	const struct delegate_source src = {NULL, get_file, get_nad, NULL };
+	const struct delegate_source src = {NULL, get_file, get_nad, NULL, NULL, NULL };
 	const struct pod pod = {.ns = "test", .name = "p"};
 	struct netconf nc = {0};
 	struct cnierr e = {0};
