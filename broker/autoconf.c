@@ -46,7 +46,8 @@ static struct wire control = WIRE_INIT(FD_CONTROL, ROLE_AUTOCONF, ROLE_SUPERVISO
 static const struct conf *conf;
 static struct sock_fprog reader; /* the filter of the child that parses */
 static int in = -1, out = -1;	 /* autoconf_dir, autoconf_out; -1: not there yet */
-static int watch = -1, ready_watch = -1;
+static int watch = -1, places[2] = { -1, -1 }; /* of in, out */
+static char temp[80]; /* what is renamed to autoconf_file */
 static int64_t look_at;
 
 static char current[256];  /* the primary, once it was good for a file */
@@ -111,10 +112,8 @@ static int
 replace_file(const char *text, size_t len)
 {
 	cleanup_close int fd = -1;
-	char temp[80];
 	int err;
 
-	snprintf(temp, sizeof(temp), ".%s.new", conf->autoconf_file);
 	unlinkat(out, temp, 0); /* of one that was killed */
 	fd = openat(out, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	err = fd < 0 ? -errno : util_write_all(fd, text, len);
@@ -199,6 +198,8 @@ follow_primary(const char *name)
 
 	if (n < 0) {
 		complain(why);
+		last_name[0] = '\0'; /* when it is back, it counts as changed */
+		look_in(RETRY_MS);
 		return;
 	}
 	if (ino == last_ino && (size_t)n == last_len && strcmp(name, last_name) == 0 && memcmp(text, last, last_len) == 0)
@@ -287,8 +288,8 @@ is_ready(void)
 		if (state <= WAITING && watch >= 0) {
 			snprintf(dir, sizeof(dir), "%s", conf->ready_file);
 			*strrchr(dir, '/') = '\0';
-			ready_watch = inotify_add_watch(watch, dir[0] ? dir : "/", IN_CREATE | IN_MOVED_TO | IN_DELETE |
-						        IN_MOVED_FROM | IN_ONLYDIR | IN_MASK_ADD);
+			inotify_add_watch(watch, dir[0] ? dir : "/", IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM |
+					  IN_ONLYDIR | IN_MASK_ADD);
 		}
 		state = SEEN;
 		return true;
@@ -314,14 +315,14 @@ start_anew(const char *why)
 
 /* We hold it, so the kernel does not say that it was removed. */
 static bool
-is_removed(int fd)
+is_there(int fd)
 {
 	struct stat st;
 
-	return fstat(fd, &st) == 0 && st.st_nlink == 0;
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink > 0;
 }
 
-/* Waits for directories that are not there yet. */
+/* Waits for directories that are not there yet, or not any more: what is mounted stays, removed. */
 static void
 await_places(void)
 {
@@ -329,7 +330,7 @@ await_places(void)
 	int fds[] = { trust_open(conf->autoconf_dir, O_PATH | O_DIRECTORY, 0, why, sizeof(why)),
 		      trust_open(conf->autoconf_out, O_PATH | O_DIRECTORY, 0, why, sizeof(why)) };
 
-	if (fds[0] >= 0 && fds[1] >= 0)
+	if (is_there(fds[0]) && is_there(fds[1]))
 		start_anew("there now");
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		util_close_cleanup(&fds[i]);
@@ -342,12 +343,10 @@ look(void)
 	char name[256], why[512];
 
 	look_at = NEVER;
-	if (in < 0 || out < 0) {
+	if (!is_there(in) || !is_there(out)) {
 		await_places();
 		return;
 	}
-	if (is_removed(in) || is_removed(out))
-		start_anew("removed");
 	if (watch < 0)
 		look_in(RETRY_MS);
 	if (!is_ready()) {
@@ -375,12 +374,14 @@ serve_watch(void)
 		for (const char *p = buf; p < buf + n;) {
 			const struct inotify_event *e = (const void *)p;
 
-			if (e->wd != ready_watch && (e->mask & (IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)))
+			if ((e->wd == places[0] || e->wd == places[1]) && (e->mask & (IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)))
 				start_anew("replaced");
+			/* Our own half-made file is no news: one that cannot be written is tried again after RETRY_MS. */
+			if (e->len == 0 || strcmp(e->name, temp) != 0)
+				look_in(SETTLE_MS);
 			p += sizeof(*e) + e->len;
 		}
 	}
-	look_in(SETTLE_MS);
 }
 
 /* Ends the process at STOP, or when the supervisor is gone. The file stays. */
@@ -434,10 +435,11 @@ watch_places(void)
 {
 	const uint32_t self = IN_MOVE_SELF | IN_ONLYDIR | IN_MASK_ADD;
 	const uint32_t what = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_ATTRIB;
+	const uint32_t theirs = IN_MOVED_TO | IN_CREATE; /* Multus' file */
 
 	watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (watch >= 0 && (inotify_add_watch(watch, conf->autoconf_dir, what | self) < 0 ||
-			   inotify_add_watch(watch, conf->autoconf_out, self) < 0))
+	if (watch >= 0 && ((places[0] = inotify_add_watch(watch, conf->autoconf_dir, what | self)) < 0 ||
+			   (places[1] = inotify_add_watch(watch, conf->autoconf_out, theirs | self)) < 0))
 		close(util_take_fd(&watch));
 	if (watch < 0)
 		log_warn("inotify: %s: %s is looked at every second instead", strerror(errno), conf->autoconf_dir);
@@ -454,6 +456,7 @@ main(void)
 	conf = conf_map(FD_CONF);
 	log_init("autoconf", (enum log_level)conf->log_level);
 	json_object_seed(0);
+	snprintf(temp, sizeof(temp), ".%s.new", conf->autoconf_file);
 	sandbox_compile(ROLE_READER, (enum conf_sandbox)conf->sandbox, &reader);
 	in = open_place(conf->autoconf_dir);
 	out = open_place(conf->autoconf_out);

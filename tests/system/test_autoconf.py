@@ -45,10 +45,10 @@ class Auto(harness.Postern):
         harness.wait_for(f"a word about it: {words}", lambda: words in self.stderr())
 
     def unchanged(self, before, while_doing, said):
-        """Nothing happens to the file, and the log says why."""
-        inode = self.out.stat().st_ino
+        """Nothing happens to the file, and the log says why, from then on."""
+        inode, so_far = self.out.stat().st_ino, len(self.stderr())
         while_doing()
-        self.wait_said(said)
+        harness.wait_for(f"a word about it: {said}", lambda: said in self.stderr()[so_far:])
         assert self.made() == before and self.out.stat().st_ino == inode
 
 
@@ -347,14 +347,75 @@ def test_a_directory_that_is_not_there_yet(make_auto):
     p.wait_made()
 
 
-def test_a_directory_that_is_replaced(auto):
-    auto.wait_made()
-    before = auto.all_roles()
-    shutil.rmtree(auto.dir)
-    harness.wait_for("new roles", lambda: (r := auto.roles()) and len(r) == len(auto.programs) and r != before)
-    auto.dir.mkdir()
-    auto.primary()
-    auto.wait_made()
+@pytest.mark.parametrize("how", ["removed", "removed later", "moved"])
+def test_a_directory_that_is_replaced(make_auto, how):
+    """It is waited for. The others serve on meanwhile, as nothing that is mounted there would come back."""
+    p = make_auto(multusMasterCNI=PRIMARY)
+    p.config["readinessindicatorfile"] = str(p.dir / PRIMARY)  # watched twice, then
+    p.primary()
+    p.start()
+    p.wait_made()
+    before = p.all_roles()
+    if how == "moved":
+        p.dir.rename(p.root / "aside")
+    elif how == "removed":
+        shutil.rmtree(p.dir)
+    else:
+        for path in p.dir.iterdir():
+            path.unlink()
+        p.wait_said(f"{PRIMARY}: No such file")
+        p.dir.rmdir()
+    if how != "moved":
+        time.sleep(0.3)
+        assert p.all_roles() == before
+    p.dir.mkdir()
+    p.primary()
+    p.wait_made()
+
+
+def test_a_removed_directory_that_is_mounted(auto):
+    """As in a container: at the path there is the removed one, whatever was made in its place on the node."""
+    source = auto.root / "node"
+    auto.stop()
+    source.mkdir()
+    harness.sh("mount", "--bind", str(source), str(auto.dir))
+    try:
+        auto.primary()
+        auto.start()
+        auto.wait_made()
+        before = auto.all_roles()
+        shutil.rmtree(source)
+        source.mkdir()
+        time.sleep(2.5)
+        assert auto.all_roles() == before
+        auto.stop()
+    finally:
+        harness.sh("umount", str(auto.dir))
+
+
+def test_what_cannot_be_written_is_tried_again_but_not_all_the_time(make_auto):
+    p = make_auto()
+    p.primary()
+    p.out.mkdir()
+    p.start()
+    p.wait_said("cannot be written: ")
+    switches = lambda: int(harness.status_fields(p.all_roles()["postern-autoconf"])["voluntary_ctxt_switches"])  # noqa: E731
+    before = switches()
+    time.sleep(3)
+    assert switches() - before < 60
+    assert p.stderr().count("cannot be written") == 1
+    p.out.rmdir()
+    p.wait_made()
+
+
+def test_a_primary_that_is_away_twice_is_spoken_of_twice(auto):
+    away = auto.root / "away"
+    for n in (1, 2):
+        auto.wait_made()
+        (auto.dir / PRIMARY).rename(away)
+        harness.wait_for("a word", lambda n=n: auto.stderr().count(f"{PRIMARY}: No such file") == n)
+        auto.out.unlink()
+        away.rename(auto.dir / PRIMARY)
 
 
 def test_another_directory_than_the_primarys(make_auto):
@@ -514,6 +575,18 @@ def test_multus_file_is_set_aside_and_comes_back(make_auto):
     theirs.write_text("newer")  # by a Multus that runs again
     r = restore(p)
     assert r.returncode == 0 and theirs.read_text() == "newer" and aside.exists() and not p.out.exists()
+
+
+def test_multus_file_comes_back_where_the_primary_is_not(make_auto):
+    p = make_auto(replaceMultusConfig=True)
+    p.out = p.root / "elsewhere" / "00-postern.conf"
+    p.config["cniConfigDir"] = str(p.out.parent)
+    p.out.parent.mkdir()
+    p.primary()
+    p.start()
+    p.wait_made()
+    (p.out.parent / "00-multus.conf").write_text(MULTUS)
+    harness.wait_for("it to go", lambda: not (p.out.parent / "00-multus.conf").exists())
 
 
 # A configuration of one's own.
