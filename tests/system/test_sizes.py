@@ -54,7 +54,7 @@ def test_message_types():
 def test_system_calls():
     out = harness.sh(str(harness.TOOLS / "probe"), "sizes").stdout
     print("\nsystem calls allowed:\n" + out)
-    for role in ("netpriv", "exec", "broker", "worker", "kube", "store", "dial", "autoconf", "metrics"):
+    for role in ("netpriv", "exec", "broker", "worker", "kube", "store", "dial", "autoconf", "devices", "metrics"):
         assert re.search(rf"\b{role}\b\D+\d+", out), f"no line for {role}"
 
 
