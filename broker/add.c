@@ -158,7 +158,9 @@ changed_status(const struct wire_target *t, const struct delegate *plugged, stru
 
 		if (added)
 			all.e[all.n++] = *plugged;
-		text = status_text(&all, e);
+		else if (plugged)
+			cnierr_set(e, CNI_ERR_CONFIG, "more than %d networks for one pod", DELEGATE_MAX);
+		text = e->code ? NULL : status_text(&all, e);
 		if (!text && !e->code)
 			text = strdup("[]");
 		if (added)

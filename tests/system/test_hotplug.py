@@ -370,3 +370,15 @@ def test_a_stop_answers_what_is_under_way_where_there_is_no_door(make_postern):
     p.start()
     p.delete(pod).ok()
     p.nothing_left(pod)
+
+
+def test_as_many_networks_as_a_pod_can_have(node):
+    """None that the network-status would have no room for."""
+    node.stand_in("mine")
+    pod = running(node)
+    for i in range(39):
+        ok(node.plugs.attach(pod, "mine", f"x{i}"))
+    failed(node.plugs.attach(pod, "mine", "x39"), "more than 40 networks")
+    assert len(node.journal()) == 40
+    node.delete(pod).ok()
+    node.nothing_left(pod)
