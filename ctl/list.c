@@ -12,6 +12,8 @@
 #include "netpriv/log.h"
 #include "netpriv/util.h"
 
+#define TEXT 1024
+
 static json_t *
 read_plan(int blob)
 {
@@ -47,9 +49,18 @@ describe(const struct journal_entry *e)
 			 "state", state_of(e), "hotplugged", e->head.main[0] != '\0', "networks", networks);
 }
 
+/* The text is a worker's. */
+static const char *
+escape(char out[TEXT], const json_t *text)
+{
+	util_escape(out, TEXT, json_string_value(text) ?: "?");
+	return out;
+}
+
 static void
 print_entry(const json_t *entry)
 {
+	char interface[TEXT], name[TEXT];
 	json_t *network;
 	size_t i;
 
@@ -57,8 +68,8 @@ print_entry(const json_t *entry)
 	       json_string_value(json_object_get(entry, "pod")), json_string_value(json_object_get(entry, "container")),
 	       json_string_value(json_object_get(entry, "state")));
 	json_array_foreach(json_object_get(entry, "networks"), i, network)
-		printf("%s %s %s", i ? "," : "", json_string_value(json_object_get(network, "interface")) ?: "?",
-		       json_string_value(json_object_get(network, "network")) ?: "?");
+		printf("%s %s %s", i ? "," : "", escape(interface, json_object_get(network, "interface")),
+		       escape(name, json_object_get(network, "network")));
 	printf("%s\n", json_is_true(json_object_get(entry, "hotplugged")) ? " (while it ran)" : "");
 }
 

@@ -358,20 +358,6 @@ def test_requests_that_wait_do_not_count_for_runtimes(make_postern):
     p.nothing_left(pod)
 
 
-def test_a_stop_answers_what_is_under_way_where_there_is_no_door(make_postern):
-    p = make_postern()
-    slow(p)
-    p.start()
-    pod = p.pod("slow")
-    adding = p.cni_async("ADD", pod)
-    harness.wait_for("its plugin", p.trace)
-    p.stop()
-    adding.finish().ok()
-    p.start()
-    p.delete(pod).ok()
-    p.nothing_left(pod)
-
-
 def test_as_many_networks_as_a_pod_can_have(node):
     """None that the network-status would have no room for."""
     node.stand_in("mine")

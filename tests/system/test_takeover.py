@@ -1,5 +1,6 @@
 """DEL and CHECK of pods that Multus attached, from the files that it left."""
 import json
+import os
 import shlex
 
 import harness
@@ -249,7 +250,7 @@ def test_a_retry_does_not_enter_the_hosts_namespace(node, request):
     node.multus.scratch(pod, [Network({"cniVersion": "1.0.0", "name": "rec", "type": "record", "record": str(record)}, "default/rec")])
     (node.bin_dir / "record").rename(node.root / "record-away")
     host = pod.netns_name + "h"
-    harness.sh("ip", "netns", "attach", host, "1")
+    harness.sh("ip", "netns", "attach", host, str(os.getpid()))
     request.addfinalizer(lambda: harness.sh("ip", "netns", "del", host))
     node.delete(pod, netns=f"/run/netns/{host}").ok()
     assert node.journal() == [f"{pod.id}:eth0"] and not list(record.iterdir())

@@ -93,3 +93,14 @@ def test_damaged_entry_is_set_aside(make_postern):
     p.start()
     harness.wait_for("a word about it", lambda: "kept as .bad-" in p.stderr())
     p.delete(pod).ok()
+
+
+def test_list_prints_no_control_characters(tmp_path):
+    """An entry's text is a worker's, and root's terminal would obey it."""
+    fields = [("pod", 132), ("eth0", 16), ("", 512), ("default", 64), ("web", 256), ("", 64), ("", 132), ("", 16), ("", 40)]
+    blob = {"networks": [{"display": "a\u001b]0;x\u0007b", "ifname": "\u009bnet1"}]}
+    (tmp_path / "pod:eth0").write_bytes(record(HEAD, b"".join(text.encode().ljust(size, b"\0") for text, size in fields)) +
+                                        record(PLAN, json.dumps(blob).encode()))
+    said = harness.sh(str(harness.BUILD / "posternctl"), "list", "--journal", str(tmp_path)).stdout
+    assert r"\x9bnet1 a\x1b]0;x\x07b".replace(r"\x9b", r"\xc2\x9b") in said or r"\x9bnet1 a\x1b]0;x\x07b" in said, said
+    assert not [c for c in said if ord(c) < 32 and c != "\n" or 127 <= ord(c) < 160]
