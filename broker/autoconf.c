@@ -157,6 +157,10 @@ install(const char *name, const char *text, size_t len)
 	if (err < 0) {
 		snprintf(why, sizeof(why), "cannot be written: %s", strerror(-err));
 	} else {
+		if (strcmp(current, name) != 0 && strcmp(conf->autoconf_dir, conf->autoconf_out) == 0 &&
+		    strcmp(name, conf->autoconf_file) < 0)
+			log_warn("%s/%s comes before %s: the runtime goes on reading that; cniConfigFile names another",
+				 conf->autoconf_dir, name, conf->autoconf_file);
 		if (strcmp(current, name) != 0)
 			log_info("%s/%s: made of %s/%s%s%s", conf->autoconf_out, conf->autoconf_file, conf->autoconf_dir, name,
 				 current[0] ? " now, no longer of " : "", current);

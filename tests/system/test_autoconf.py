@@ -207,6 +207,17 @@ def test_the_first_file_by_name_is_the_primary(auto):
                      lambda: json.loads(auto.made())["clusterNetwork"].endswith(PRIMARY), 30)
 
 
+def test_a_primary_that_comes_before_the_generated_file(make_auto):
+    """Nothing can be done about it but to say so: the runtime would never call Postern."""
+    p = make_auto()
+    p.primary("00-first.conf")
+    p.start()
+    p.wait_made()
+    p.wait_said("00-first.conf comes before 00-postern.conf")
+    p.primary()
+    assert PRIMARY + " comes" not in p.stderr()
+
+
 def test_what_is_never_the_primary(make_auto):
     p = make_auto(cniConfigFile="01-mine.conf")
     p.out = p.dir / "01-mine.conf"
