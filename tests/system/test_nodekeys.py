@@ -1,7 +1,7 @@
 """Keys of the node configuration that a worker acts on."""
 import json
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import harness
 import pytest
@@ -134,16 +134,14 @@ def test_connection_limit(make_postern):
     p.nad("slow", {"cniVersion": "1.0.0", "name": "slow", "type": "misbehave", "delay": 150, "trace": str(p.root / "trace")})
     p.start()
     pods = [p.pod("slow") for _ in range(4)]
-    threads = [threading.Thread(target=lambda pod=pod: p.add(pod).ok()) for pod in pods]
-    for t in threads:
-        t.start()
-    harness.wait_for("the first", lambda: len(p.trace()) >= 1)
-    for _ in range(5):
-        workers = [pid for pid in p.descendants() if harness.program(pid) == "misbehave"]
-        assert len(workers) <= 1
-        time.sleep(0.05)
-    for t in threads:
-        t.join()
+    with ThreadPoolExecutor(len(pods)) as pool:
+        answers = [pool.submit(p.add, pod) for pod in pods]
+        harness.wait_for("the first", lambda: len(p.trace()) >= 1)
+        while not all(a.done() for a in answers):
+            assert len([pid for pid in p.descendants() if harness.program(pid) == "misbehave"]) <= 1
+            time.sleep(0.02)
+    for a in answers:
+        a.result().ok()
 
 
 def test_log_file(make_postern):
