@@ -219,6 +219,26 @@ def test_log_file(make_postern):
     assert harness.sh(str(harness.BUILD / "posternctl"), "verify", check=False).returncode == 0
 
 
+def test_log_file_that_cannot_be_opened_anew(make_postern):
+    """The service goes on, and says so where records went so far."""
+    p = make_postern()
+    log = p.root / "postern.log"
+    p.config["logFile"] = str(log)
+    p.start()
+    before = p.all_roles()
+    log.rename(p.root / "postern.log.1")
+    log.mkdir()
+    hup(p)
+    harness.wait_for("a word about it", lambda: "records go where they went" in (p.root / "postern.log.1").read_text(), 20)
+    harness.wait_for("new roles", lambda: set(p.all_roles().values()).isdisjoint(before.values()), 20)
+    pod = p.pod()
+    p.add(pod).ok()
+    p.delete(pod).ok()
+    log.rmdir()
+    hup(p)
+    harness.wait_for("a new one", lambda: log.exists() and "info postern: ready" in log.read_text(), 20)
+
+
 @pytest.mark.parametrize("how", ["link", "open", "fifo", "owner", "directory"])
 def test_log_file_that_others_could_have_made(p, how):
     log = p.root / "postern.log"
