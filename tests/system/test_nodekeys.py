@@ -152,4 +152,4 @@ def test_log_file(make_postern):
     pod = p.pod()
     p.add(pod).ok()
     text = path.read_text()
-    assert "netpriv" in text and "postern" in text and oct(path.stat().st_mode & 0o777) == "0o600"
+    assert "info postern: " in text and "debug store: " in text and oct(path.stat().st_mode & 0o777) == "0o600"
