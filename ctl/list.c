@@ -1,31 +1,54 @@
 /* The journal for people. Nothing is locked: an entry that changes meanwhile is seen as it was or as it is.
- * Runs in: posternctl.  Trusts: the journal's directory, which only root can write to. */
+ * Runs in: posternctl, as nobody once it is collected.  Trusts: the journal's directory, which only root can write to. */
 #include "ctl/list.h"
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <grp.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <sys/mman.h>
 
 #include "netpriv/journal.h"
 #include "netpriv/log.h"
 #include "netpriv/util.h"
 
 #define TEXT 1024
+#define NOBODY 65534
 
-static json_t *
-read_plan(int blob)
-{
-	json_t *plan = NULL;
-	void *map;
+struct item {
+	struct journal_entry e;
+	void *plan;
 	size_t len;
+};
 
-	if (util_map_memfd(blob, WIRE_MEMFD_MAX, &map, &len) == 0 && map) {
-		plan = json_loadb(map, len, JSON_REJECT_DUPLICATES, NULL);
-		munmap(map, len);
+/* All of the journal, unread. Never freed: the process ends with it. */
+static struct item *
+collect(size_t *n)
+{
+	char id[WIRE_ID] = "", ifname[16] = "";
+	struct journal_entry e = { 0 };
+	struct item *items = NULL;
+
+	for (*n = 0; journal_next("", id, ifname, &e) == 0; close(e.blob)) {
+		util_copy(id, sizeof(id), e.head.target.container_id);
+		util_copy(ifname, sizeof(ifname), e.head.target.ifname);
+		items = reallocarray(items, *n + 1, sizeof(*items));
+		if (!items)
+			log_fatal("out of memory");
+		items[*n] = (struct item){ .e = e };
+		if (util_map_memfd(e.blob, WIRE_MEMFD_MAX, &items[*n].plan, &items[*n].len) < 0)
+			log_fatal("journal entry of %s: cannot be read", id);
+		(*n)++;
 	}
-	return plan;
+	return items;
+}
+
+/* The plans are texts of workers: they are parsed as nobody. */
+static void
+become_nobody(void)
+{
+	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0))
+		log_fatal("cannot give up root: %s", strerror(errno));
 }
 
 static const char *
@@ -35,10 +58,12 @@ state_of(const struct journal_entry *e)
 }
 
 static json_t *
-describe(const struct journal_entry *e)
+describe(const struct item *item)
 {
+	const struct journal_entry *e = &item->e;
 	const struct wire_target *t = &e->head.target;
-	json_t *networks = json_array(), *plan = read_plan(e->blob), *network;
+	json_t *plan = item->plan ? json_loadb(item->plan, item->len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	json_t *networks = json_array(), *network;
 	size_t i;
 
 	json_array_foreach(json_object_get(plan, "networks"), i, network)
@@ -79,11 +104,10 @@ list_run(int argc, char **argv)
 	static const struct option known[] = { { "json", no_argument, NULL, 'j' }, { "journal", required_argument, NULL, 'd' },
 					       { NULL, 0, NULL, 0 } };
 	const char *dir = LIST_JOURNAL;
-	struct journal_entry e = { 0 };
-	char id[WIRE_ID] = "", ifname[16] = "";
 	json_t *all = json_array(), *entry;
+	struct item *items;
 	bool json = false;
-	size_t i;
+	size_t i, n;
 	int option, fd;
 
 	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -96,12 +120,10 @@ list_run(int argc, char **argv)
 	if (fd < 0)
 		log_fatal("%s: %s; --journal names another directory (<cniDir>/journal)", dir, strerror(errno));
 	journal_init(fd);
-	while (journal_next("", id, ifname, &e) == 0) {
-		util_copy(id, sizeof(id), e.head.target.container_id);
-		util_copy(ifname, sizeof(ifname), e.head.target.ifname);
-		json_array_append_new(all, describe(&e));
-		close(e.blob);
-	}
+	items = collect(&n);
+	become_nobody();
+	for (i = 0; i < n; i++)
+		json_array_append_new(all, describe(&items[i]));
 	if (json)
 		json_dumpf(all, stdout, JSON_INDENT(1) | JSON_ENSURE_ASCII);
 	else

@@ -265,8 +265,9 @@ may_start(const struct cmd *c)
 		if (o->phase != CMD_QUEUED) {
 			running += container == (o->target.container_id[0] != '\0');
 			internal += o->origin != CMD_SHIM;
-		} else if (o->began >= c->began)
-			continue;
+		} else if (o->verb == CNI_GC ? c->parent || (c->origin <= CMD_PLUG && o->began >= c->began)
+					     : o->began >= c->began || (c->verb == CNI_GC && o->origin > CMD_PLUG))
+			continue; /* a GC that waits goes before our own undoing, which could hold it, and all behind it, for long */
 		/* GC says which attachments there are: it runs alone, but for the DELs that it begins. */
 		if ((o->verb == CNI_GC && container && c->parent != o) ||
 		    (c->verb == CNI_GC && (o->verb == CNI_GC || o->target.container_id[0])))

@@ -21,11 +21,24 @@ CLEANUP(addr, nl_addr, nl_addr_put)
 
 #define cleanup_with(fn) __attribute__((cleanup(fn)))
 
+/* What the kernel said last: libnl has no words for some of it. */
+static int kernel_error;
+
+static int
+keep_error(struct sockaddr_nl *from, struct nlmsgerr *e, void *arg)
+{
+	(void)from;
+	(void)arg;
+	kernel_error = -e->error;
+	return NL_STOP;
+}
+
 /* A libnl error as -errno; text says what was being done. */
 static int
 fail(int nlerr, const char *what, const char *ifname, char *text, size_t size)
 {
-	snprintf(text, size, "%s on interface %s: %s", what, ifname, nl_geterror(nlerr));
+	snprintf(text, size, "%s on interface %s: %s", what, ifname,
+		 nlerr == -NLE_FAILURE && kernel_error > 0 ? strerror(kernel_error) : nl_geterror(nlerr));
 	switch (-nlerr) {
 	case NLE_OBJ_NOTFOUND:
 	case NLE_NODEV:
@@ -52,7 +65,7 @@ route_open(int netns)
 {
 	struct nl_sock *sk = nl_socket_alloc();
 
-	if (sk && netns_visit(netns, connect_here, sk) == 0)
+	if (sk && netns_visit(netns, connect_here, sk) == 0 && nl_socket_modify_err_cb(sk, NL_CB_CUSTOM, keep_error, NULL) == 0)
 		return sk;
 	nl_socket_free(sk);
 	return NULL;

@@ -66,6 +66,7 @@ def test_replaced_on_its_own_interface(node, gateways, v4, v6):
 def test_unreachable(node, row):
     answer, pod = add(node, ["10.99.99.1"])
     assert 'default-route: cannot make 10.99.99.1 the default gateway on "net1"' in answer.failed().said
+    assert "Network is unreachable" in answer.said
     assert pod.links() == []
 
 
