@@ -3,6 +3,8 @@ import re
 
 import harness
 import pytest
+import test_libcni
+import vectors
 
 TEXT = (harness.SOURCE / "docs" / "multus.md").read_text()
 STATES = {"same", "better", "accepted", "refused"}
@@ -22,7 +24,8 @@ def table(heading):
     return rows[2:]
 
 
-ROWS = [(h, *row) for h in re.findall(r"^## (.+)$", TEXT, re.M) for row in table(h)]
+VECTORS, LIBCNI = "Where the vectors differ", "Where the calls of delegates differ from libcni's"
+ROWS = [(h, *row) for h in re.findall(r"^## (.+)$", TEXT, re.M) if h not in (VECTORS, LIBCNI) for row in table(h)]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda r: r[1])
@@ -48,3 +51,8 @@ def test_complete():
 def test_own_keys_are_documented():
     text = (harness.SOURCE / "docs" / "configuration.md").read_text()
     assert [k for k in sorted(OWN | set(MULTUS)) if f"`{k}" not in text] == []
+
+
+def test_differences_are_those_of_the_tests():
+    assert {name: why for names, why in table(VECTORS) for name in names.split(", ")} == vectors.VECTOR_DIFFERENCES
+    assert [tuple(row) for row in table(LIBCNI)] == [row[:3] for row in test_libcni.DIFFERENCES]
