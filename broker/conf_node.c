@@ -103,6 +103,8 @@ conf_node_finish(struct confkey_reader *r)
 		confkey_warn(r, "logFile", "has no effect beside logToStderr: records go to one place", "");
 		memset(c->log_file, 0, sizeof(c->log_file));
 	}
+	if (c->node_delegates[0] && c->networks[0][0])
+		confkey_warn(r, "delegates", "has no effect beside a cluster network", "");
 	if (json_is_false(to_stderr) && !c->log_file[0])
 		confkey_warn(r, "logToStderr", "is false, but without logFile records go to stderr", "");
 	/* One cniDir serves both when one configuration is read by both. */

@@ -115,6 +115,7 @@ def test_a_cluster_network_wins_over_delegates(make_postern):
     pod = p.pod()
     p.add(pod).ok()
     assert [e["name"] for e in p.status(pod)] == ["cluster"]
+    assert 'key "delegates" has no effect beside a cluster network' in p.stderr()
 
 
 def test_check_can_be_switched_off(make_postern):
