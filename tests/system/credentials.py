@@ -1,4 +1,5 @@
 """What the tests of credentials begin with: a server for each test, for its authorities and tokens do not survive it."""
+import contextlib
 import pathlib
 
 import kube
@@ -77,7 +78,8 @@ def places(p):
     found = {"log": (p.root / "log").read_bytes()}
     for pid in p.descendants():
         for name in ("cmdline", "environ"):
-            found[f"{name} of {pid}"] = pathlib.Path(f"/proc/{pid}/{name}").read_bytes()
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a worker, or a delegate, that has just ended
+                found[f"{name} of {pid}"] = pathlib.Path(f"/proc/{pid}/{name}").read_bytes()
     for d in (p.cni_dir, p.socket_dir, p.leases_dir, p.conf_dir):
         found.update({str(f): f.read_bytes() for f in d.rglob("*") if f.is_file()})
     return found
