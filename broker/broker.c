@@ -27,6 +27,8 @@ struct child {
 	pid_t pid; /* 0: free */
 	int64_t over; /* util_now_ms() at which netpriv has long given it up */
 	char container[WIRE_ID];
+	int devices; /* the other end of its channel to devices, until it asks something; -1: none */
+	struct msg_devices_bind who;
 };
 
 static const struct conf *conf;
@@ -52,6 +54,13 @@ find_child(pid_t pid)
 }
 
 static void
+drop_devices(struct child *c)
+{
+	if (c->devices >= 0)
+		close(util_take_fd(&c->devices));
+}
+
+static void
 reap_children(void)
 {
 	pid_t pid;
@@ -70,8 +79,10 @@ reap_children(void)
 				  container, WTERMSIG(status));
 		else if (WEXITSTATUS(status))
 			log_warn("worker %d (container \"%s\") gave up", (int)pid, container);
-		if (c)
+		if (c) {
 			c->pid = 0;
+			drop_devices(c);
+		}
 	}
 }
 
@@ -102,9 +113,9 @@ set_blocking(int fd)
 		log_fatal("F_SETFL: %s", strerror(errno));
 }
 
-/* One end of a new channel to a role, which hears from us to whom it belongs. -errno on failure. */
+/* A worker's end of a new channel, and the other one. -errno on failure. */
 static int
-bind_channel(struct wire *role, enum msg_type type, const void *bind)
+make_channel(int *other)
 {
 	int pair[2], err = util_seqpair(pair, true);
 
@@ -112,14 +123,36 @@ bind_channel(struct wire *role, enum msg_type type, const void *bind)
 		return err;
 	/* A worker that does not read its answers gets few of them: each carries a memfd. */
 	setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &(int){ 16384 }, sizeof(int));
-	err = wire_send(role, type, 0, bind, &pair[1], 1);
-	close(pair[1]);
-	if (err) {
-		close(pair[0]);
-		return err;
-	}
 	set_blocking(pair[0]);
+	*other = pair[1];
 	return pair[0];
+}
+
+/* The same to kube, which hears from us to whom it belongs. */
+static int
+bind_kube(const struct msg_kube_bind *pod)
+{
+	cleanup_close int other = -1;
+	int fd = make_channel(&other), err;
+
+	if (fd < 0)
+		return fd;
+	err = wire_send(&kube, MSG_KUBE_BIND, 0, pod, &other, 1);
+	if (err == 0)
+		return fd;
+	close(fd);
+	return err;
+}
+
+/* Its worker has a question to devices, which now hears whose it is: most never have one, and devices is left to sleep. */
+static void
+bind_devices(struct child *c)
+{
+	int err = wire_send(&devices, MSG_DEVICES_BIND, 0, &c->who, &c->devices, 1);
+
+	if (err)
+		log_error("container \"%s\": devices: %s", c->container, strerror(-err));
+	drop_devices(c);
 }
 
 /* A worker to wait for the next command. */
@@ -145,32 +178,32 @@ fork_spare(void)
 	}
 }
 
-/* The channels beside the attachment's own that this command may need, into fds (two places): how many, or -errno. flags: OFFER_KUBE,
- * OFFER_DEVICES. */
+/* The channels beside the attachment's own that this command may need, into fds (two places): how many, or -errno. Says in the offer's
+ * flags which: OFFER_KUBE, OFFER_DEVICES. */
 static int
-bind_roles(const struct msg_offer *offer, uint32_t *flags, int fds[2])
+make_channels(struct msg_offer *offer, struct child *c, int fds[2])
 {
 	const struct wire_target *t = &offer->target;
 	bool journal_only = (offer->verb == CNI_DEL || offer->verb == CNI_CHECK) && !(offer->flags & OFFER_PLUG);
-	struct msg_devices_bind bind = { 0 };
+	struct msg_kube_bind *pod = &c->who.pod;
 	int n = 0;
 
-	memcpy(bind.container_id, t->container_id, sizeof(bind.container_id));
-	memcpy(bind.pod.pod_ns, t->pod_ns, sizeof(bind.pod.pod_ns));
-	memcpy(bind.pod.pod_name, t->pod_name, sizeof(bind.pod.pod_name));
-	memcpy(bind.pod.pod_uid, t->pod_uid, sizeof(bind.pod.pod_uid));
+	memcpy(c->who.container_id, t->container_id, sizeof(c->who.container_id));
+	memcpy(pod->pod_ns, t->pod_ns, sizeof(pod->pod_ns));
+	memcpy(pod->pod_name, t->pod_name, sizeof(pod->pod_name));
+	memcpy(pod->pod_uid, t->pod_uid, sizeof(pod->pod_uid));
 	if (!journal_only) {
-		fds[n] = bind_channel(&kube, MSG_KUBE_BIND, &bind.pod);
+		fds[n] = bind_kube(pod);
 		if (fds[n] < 0)
 			return fds[n];
-		*flags |= OFFER_KUBE;
+		offer->flags |= OFFER_KUBE;
 		n++;
 	}
 	if (devices.fd >= 0 && (offer->verb == CNI_ADD || offer->verb == CNI_DEL)) {
-		fds[n] = bind_channel(&devices, MSG_DEVICES_BIND, &bind);
+		fds[n] = make_channel(&c->devices);
 		if (fds[n] < 0)
 			return fds[n];
-		*flags |= OFFER_DEVICES;
+		offer->flags |= OFFER_DEVICES;
 		n++;
 	}
 	return n;
@@ -189,7 +222,7 @@ serve_offer(struct wire_msg *m)
 			  offer->target.container_id, WORKERS);
 		return;
 	}
-	n = bind_roles(offer, &offer->flags, &m->fds[2]);
+	n = make_channels(offer, c, &m->fds[2]);
 	if (n < 0) {
 		log_error("container \"%s\": no channel for its worker: %s", offer->target.container_id, strerror(-n));
 		return;
@@ -197,8 +230,10 @@ serve_offer(struct wire_msg *m)
 	set_blocking(m->fds[0]);
 	if (!spare_pid)
 		fork_spare();
-	if (!spare_pid)
+	if (!spare_pid) {
+		drop_devices(c);
 		return;
+	}
 	err = wire_send(&spare, MSG_TASK, 0, offer, m->fds, 2 + (unsigned)n);
 	if (err)
 		log_error("container \"%s\": worker %d: %s", offer->target.container_id,
@@ -249,6 +284,8 @@ set_up(void)
 	struct sigaction action = { .sa_handler = on_child, .sa_flags = SA_NOCLDSTOP };
 	sigset_t block;
 
+	for (size_t i = 0; i < ARRAY_LEN(children); i++)
+		children[i].devices = -1;
 	/* Each opens files, which is over after sandbox_enter(). */
 	json_object_seed(0);
 	tzset();
@@ -282,13 +319,21 @@ main(void)
 	set_up();
 	fork_spare();
 	for (;;) {
-		struct pollfd p[] = { { control.fd, POLLIN, 0 }, { netpriv.fd, POLLIN, 0 } };
+		struct pollfd p[2 + WORKERS] = { { control.fd, POLLIN, 0 }, { netpriv.fd, POLLIN, 0 } };
 		int64_t due = kill_overdue(), left = due - util_now_ms();
 		struct timespec t = { .tv_sec = left < 0 ? 0 : left / 1000 + 1 };
-		int n = ppoll(p, ARRAY_LEN(p), due == INT64_MAX ? NULL : &t, &none);
+		int n;
 
+		for (size_t i = 0; i < WORKERS; i++)
+			p[2 + i] = (struct pollfd){ children[i].devices, POLLIN, 0 };
+		n = ppoll(p, ARRAY_LEN(p), due == INT64_MAX ? NULL : &t, &none);
 		if (n < 0 && errno != EINTR)
 			log_fatal("ppoll: %s", strerror(errno));
+		for (size_t i = 0; n > 0 && i < WORKERS; i++)
+			if (p[2 + i].revents & POLLIN)
+				bind_devices(&children[i]);
+			else if (p[2 + i].revents)
+				drop_devices(&children[i]);
 		reap_children();
 		if (n > 0 && p[0].revents)
 			read_channel(&control);

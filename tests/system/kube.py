@@ -35,7 +35,6 @@ class KubePostern(harness.Postern):
         del self.config["store"]
         self.made = []
         self.config.setdefault("nodeName", "node1")
-        self.config.setdefault("devices", {"info": str(self.root / "devinfo")})  # not the machine's
         (self.root / "kubelet").mkdir()
         self.config.setdefault("devices", {"podResources": str(self.root / "kubelet" / "kubelet.sock"), "info": str(self.root / "devinfo"),
                                            "checkpoint": str(self.root / "kubelet" / "checkpoint")})
