@@ -40,11 +40,11 @@ func runList(r *request, cni libcni.CNI, rt *libcni.RuntimeConf) (types.Result, 
 	}
 	switch r.Verb {
 	case "ADD":
-		return cni.AddNetworkList(context.TODO(), conf, rt)
+		return cni.AddNetworkList(context.Background(), conf, rt)
 	case "CHECK":
-		return nil, cni.CheckNetworkList(context.TODO(), conf, rt)
+		return nil, cni.CheckNetworkList(context.Background(), conf, rt)
 	case "DEL":
-		return nil, cni.DelNetworkList(context.TODO(), conf, rt)
+		return nil, cni.DelNetworkList(context.Background(), conf, rt)
 	}
 	return nil, errors.New("unknown verb " + r.Verb)
 }
@@ -56,11 +56,11 @@ func runSingle(r *request, cni libcni.CNI, rt *libcni.RuntimeConf) (types.Result
 	}
 	switch r.Verb {
 	case "ADD":
-		return cni.AddNetwork(context.TODO(), conf, rt)
+		return cni.AddNetwork(context.Background(), conf, rt)
 	case "CHECK":
-		return nil, cni.CheckNetwork(context.TODO(), conf, rt)
+		return nil, cni.CheckNetwork(context.Background(), conf, rt)
 	case "DEL":
-		return nil, cni.DelNetwork(context.TODO(), conf, rt)
+		return nil, cni.DelNetwork(context.Background(), conf, rt)
 	}
 	return nil, errors.New("unknown verb " + r.Verb)
 }
