@@ -25,6 +25,7 @@
 /* What sandbox_enter() does for a role beyond what it does for all. */
 struct role_plan {
 	enum role role;
+	bool as_root; /* may keep uid or gid 0 */
 	bool leave_host; /* own namespaces, empty root */
 	bool no_new_privs;
 	bool landlock;
@@ -34,21 +35,21 @@ struct role_plan {
 static const struct role_plan plans[] = {
     /* Lives with the host's mounts: runtimes name network namespaces that appear there later.
        Executes nothing. */
-    {ROLE_NETPRIV, false, true, true, false},
+    {ROLE_NETPRIV, true, false, true, true, false},
     /* Plugins are entitled to the host, and may yet change their AppArmor label at exec:
        no_new_privs would forbid it. */
-    {ROLE_EXEC, false, false, false, true},
-    {ROLE_BROKER, true, true, true, false},
-    {ROLE_KUBE, true, true, true, false},
-    {ROLE_STORE, true, true, true, false},
+    {ROLE_EXEC, true, false, false, false, true},
+    {ROLE_BROKER, false, true, true, true, false},
+    {ROLE_KUBE, false, true, true, true, false},
+    {ROLE_STORE, false, true, true, true, false},
     /* Root's files and the host's network are what it is there for, by Landlock's leave. Executes nothing. */
-    {ROLE_DIAL, false, true, true, false},
-    {ROLE_READER, true, true, true, false},
+    {ROLE_DIAL, true, false, true, true, false},
+    {ROLE_READER, false, true, true, true, false},
     /* The kubelet's socket and files are root's; but no path leads to any other socket of root's. */
-    {ROLE_DEVICES, true, true, true, false},
+    {ROLE_DEVICES, true, true, true, true, false},
     /* The runtime's configuration directory is root's. Executes nothing. */
-    {ROLE_AUTOCONF, false, true, true, false},
-    {ROLE_METRICS, true, true, true, false},
+    {ROLE_AUTOCONF, true, false, true, true, false},
+    {ROLE_METRICS, false, true, true, true, false},
 };
 
 void
@@ -64,7 +65,7 @@ find_plan(const struct sandbox *s)
 	for (size_t i = 0; i < ARRAY_LEN(plans); i++) {
 		if (plans[i].role != s->role)
 			continue;
-		if ((s->uid == 0 || s->gid == 0) && plans[i].leave_host && s->role != ROLE_DEVICES)
+		if ((s->uid == 0 || s->gid == 0) && !plans[i].as_root)
 			log_fatal("sandbox: role %s must not run as root", role_name(s->role));
 		if (s->max_fd == 0 || s->n_paths > SANDBOX_PATHS || s->n_ports > ARRAY_LEN(s->ports))
 			log_fatal("sandbox: role %s: max_fd, n_paths or n_ports is wrong",
