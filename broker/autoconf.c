@@ -406,14 +406,10 @@ serve(void)
 {
 	for (;;) {
 		struct pollfd p[] = { { .fd = control.fd, .events = POLLIN }, { .fd = watch, .events = POLLIN } };
-		int64_t ms = look_at == NEVER ? -1 : look_at - util_now_ms();
-		struct timespec left = { .tv_sec = ms > 0 ? ms / 1000 : 0, .tv_nsec = ms > 0 ? ms % 1000 * 1000000 : 0 };
+		int n = util_poll(p, ARRAY_LEN(p), look_at, NULL);
 
-		if (ppoll(p, ARRAY_LEN(p), look_at == NEVER ? NULL : &left, NULL) < 0) {
-			if (errno == EINTR)
-				continue;
-			log_fatal("ppoll: %s", strerror(errno));
-		}
+		if (n < 0)
+			log_fatal("ppoll: %s", strerror(-n));
 		if (p[0].revents)
 			serve_control();
 		if (p[1].revents)

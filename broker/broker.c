@@ -320,24 +320,22 @@ main(void)
 	fork_spare();
 	for (;;) {
 		struct pollfd p[2 + WORKERS] = { { control.fd, POLLIN, 0 }, { netpriv.fd, POLLIN, 0 } };
-		int64_t due = kill_overdue(), left = due - util_now_ms();
-		struct timespec t = { .tv_sec = left < 0 ? 0 : left / 1000 + 1 };
 		int n;
 
 		for (size_t i = 0; i < WORKERS; i++)
 			p[2 + i] = (struct pollfd){ children[i].devices, POLLIN, 0 };
-		n = ppoll(p, ARRAY_LEN(p), due == INT64_MAX ? NULL : &t, &none);
-		if (n < 0 && errno != EINTR)
-			log_fatal("ppoll: %s", strerror(errno));
-		for (size_t i = 0; n > 0 && i < WORKERS; i++)
+		n = util_poll(p, ARRAY_LEN(p), kill_overdue(), &none);
+		if (n < 0)
+			log_fatal("ppoll: %s", strerror(-n));
+		for (size_t i = 0; i < WORKERS; i++)
 			if (p[2 + i].revents & POLLIN)
 				bind_devices(&children[i]);
 			else if (p[2 + i].revents)
 				drop_devices(&children[i]);
 		reap_children();
-		if (n > 0 && p[0].revents)
+		if (p[0].revents)
 			read_channel(&control);
-		if (n > 0 && p[1].revents)
+		if (p[1].revents)
 			read_channel(&netpriv);
 	}
 }

@@ -346,14 +346,10 @@ serve(void)
 	for (;;) {
 		struct pollfd p[] = { { .fd = control.fd, .events = POLLIN }, { .fd = kube.fd, .events = POLLIN },
 				      { .fd = watch, .events = POLLIN }, { .fd = lookup.out, .events = POLLIN } };
-		int64_t due = next_due(), ms = due == NEVER ? 0 : due - util_now_ms();
-		struct timespec left = { .tv_sec = ms > 0 ? ms / 1000 : 0, .tv_nsec = ms > 0 ? ms % 1000 * 1000000 : 0 };
+		int n = util_poll(p, ARRAY_LEN(p), next_due(), NULL);
 
-		if (ppoll(p, ARRAY_LEN(p), due == NEVER ? NULL : &left, NULL) < 0) {
-			if (errno == EINTR)
-				continue;
-			log_fatal("ppoll: %s", strerror(errno));
-		}
+		if (n < 0)
+			log_fatal("ppoll: %s", strerror(-n));
 		if (p[0].revents)
 			serve_control();
 		if (p[2].revents)

@@ -149,20 +149,6 @@ serve_control(void)
 		log_fatal("supervisor's channel: %s", rc == 1 ? "unexpected message" : rc == 0 ? "closed" : strerror(-rc));
 }
 
-static void
-wait_round(struct pollfd *p, unsigned n, int64_t due)
-{
-	int64_t left = due - util_now_ms();
-	struct timespec t = { .tv_sec = left > 0 ? left / 1000 : 0, .tv_nsec = left > 0 ? left % 1000 * 1000000 : 0 };
-
-	if (ppoll(p, n, due == INT64_MAX ? NULL : &t, NULL) >= 0)
-		return;
-	if (errno != EINTR)
-		log_fatal("ppoll: %s", strerror(errno));
-	for (unsigned i = 0; i < n; i++)
-		p[i].revents = 0;
-}
-
 void
 serve_run(const struct conf *conf, struct wire *c, const struct serve_backend *b)
 {
@@ -179,13 +165,16 @@ serve_run(const struct conf *conf, struct wire *c, const struct serve_backend *b
 		struct pollfd *theirs = p + 2 + max_channels;
 		int64_t due = INT64_MAX;
 		unsigned n;
+		int ready;
 
 		p[0] = (struct pollfd){ .fd = control->fd, .events = POLLIN };
 		p[1] = (struct pollfd){ .fd = broker.fd, .events = POLLIN };
 		for (unsigned i = 0; i < max_channels; i++)
 			p[2 + i] = (struct pollfd){ .fd = channels[i].waiting ? -1 : channels[i].w.fd, .events = POLLIN };
 		n = b->poll ? b->poll(theirs, &due) : 0;
-		wait_round(p, 2 + max_channels + n, due);
+		ready = util_poll(p, 2 + max_channels + n, due, NULL);
+		if (ready < 0)
+			log_fatal("ppoll: %s", strerror(-ready));
 		if (p[0].revents)
 			serve_control();
 		for (unsigned i = 0; i < max_channels; i++)

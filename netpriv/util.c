@@ -77,6 +77,23 @@ util_now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+int
+util_poll(struct pollfd *p, unsigned n, int64_t due, const sigset_t *mask)
+{
+	int64_t left = due - util_now_ms();
+	struct timespec t = {.tv_sec = left > 0 ? left / 1000 : 0,
+			     .tv_nsec = left > 0 ? left % 1000 * 1000000 : 0};
+	int r = ppoll(p, n, due == INT64_MAX ? NULL : &t, mask);
+
+	if (r >= 0)
+		return r;
+	if (errno != EINTR)
+		return -errno;
+	for (unsigned i = 0; i < n; i++)
+		p[i].revents = 0; /* ppoll() left them as they were */
+	return 0;
+}
+
 uint64_t
 util_boot_ns(void)
 {

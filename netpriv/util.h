@@ -5,6 +5,8 @@
 #define NETPRIV_UTIL_H
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -57,6 +59,10 @@ size_t util_escape(char *out, size_t size, const char *text);
 
 /* Milliseconds of CLOCK_MONOTONIC. */
 int64_t util_now_ms(void);
+
+/* ppoll(2) until due, by util_now_ms(); INT64_MAX: for ever.  The number of entries with revents, or -errno; a signal is 0,
+ * with no revents set. */
+int util_poll(struct pollfd *p, unsigned n, int64_t due, const sigset_t *mask);
 
 /* Nanoseconds of CLOCK_BOOTTIME: what the journal and GC go by. */
 uint64_t util_boot_ns(void);
