@@ -45,28 +45,8 @@ devinfo_read(int dir, const char *path, size_t max)
 {
 	/* O_NONBLOCK: a FIFO in its place must not stop other pods' requests. */
 	cleanup_close int fd = dir < 0 ? -ENOENT : beneath_open(dir, path, O_RDONLY | O_NONBLOCK, 0);
-	struct stat st;
-	ssize_t n;
-	void *buf;
-	int memfd;
 
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	/* Mapped for this one request: a shrinking file is no SIGBUS, and no memory is left behind. */
-	buf = mmap(NULL, max + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (buf == MAP_FAILED)
-		return -errno;
-	n = util_read_full(fd, buf, max + 1);
-	if (n < 0)
-		memfd = (int)n;
-	else
-		memfd = (size_t)n > max ? -EFBIG : util_sealed_memfd("postern-devices", buf, (size_t)n);
-	munmap(buf, max + 1);
-	return memfd;
+	return fd < 0 ? fd : beneath_copy(fd, max, "postern-devices");
 }
 
 /* All or nothing. What has that name already is an earlier try's of the same container, whose name it bears. */

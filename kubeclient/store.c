@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "kubeclient/beneath.h"
 #include "netpriv/check.h"
@@ -65,34 +64,11 @@ store_ping(int dir, struct msg_kube_reply *r)
 static int
 copy_file(int fd, const char *path, struct msg_kube_reply *r)
 {
-	struct stat st;
-	ssize_t n;
-	void *buf;
-	int memfd;
+	int memfd = beneath_copy(fd, STORE_MAX, "postern-object");
 
-	if (fstat(fd, &st) < 0) {
-		set_errno(r, path, errno);
-		return -1;
-	}
-	if (!S_ISREG(st.st_mode)) {
+	if (memfd == -EINVAL)
 		set_reply(r, 403, "store: %s: is not a regular file", path);
-		return -1;
-	}
-	/* Mapped for this one request: a large manifest leaves no memory behind, and a shrinking file no SIGBUS. */
-	buf = mmap(NULL, STORE_MAX + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (buf == MAP_FAILED) {
-		set_errno(r, path, errno);
-		return -1;
-	}
-	n = util_read_full(fd, buf, STORE_MAX + 1);
-	if (n < 0)
-		memfd = (int)n;
-	else if (n > (ssize_t)STORE_MAX)
-		memfd = -EFBIG;
-	else
-		memfd = util_sealed_memfd("postern-object", buf, (size_t)n);
-	munmap(buf, STORE_MAX + 1);
-	if (memfd == -EFBIG)
+	else if (memfd == -EFBIG)
 		set_reply(r, 500, "store: %s: is larger than %u bytes", path, STORE_MAX);
 	else if (memfd < 0)
 		set_errno(r, path, -memfd);
